@@ -1,0 +1,37 @@
+# make try    generate a project, make and verify its environment, run its sample over SSH
+# make test   lint, type-check and test everything
+# make bench  measure (see benchmarks/)
+# make docs   build the documentation into site/
+# Each sets up what it needs, in .venv and build/.
+
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+CONDAW := {{cookiecutter.project}}/condaw
+SAMPLE := {{cookiecutter.project}}/src/{{cookiecutter.package}}
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+
+.PHONY: try test lint bench docs pins
+.DEFAULT_GOAL := try
+
+.venv/ready: requirements.txt
+	$(PYTHON) tools/bootstrap.py
+
+try: .venv/ready
+	@$(BIN)/python tools/try.py
+
+test: .venv/ready lint
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check --config pyproject.toml
+	$(BIN)/ruff format --check --config pyproject.toml
+	$(BIN)/python -m mypy tools tests
+	cd "{{cookiecutter.project}}" && ../$(BIN)/python -m mypy --config-file ../pyproject.toml -p condaw
+	cd "{{cookiecutter.project}}/src" && ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml "{{cookiecutter.package}}"
+
+pins: .venv/ready
+	$(BIN)/python tools/pins.py

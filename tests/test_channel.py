@@ -1,0 +1,240 @@
+"""The embedded channel: what it holds can be solved, installed, verified and used."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOL = ROOT / "tools" / "channel.py"
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+PURE = {"paramiko", "invoke", "iniconfig", "markdown-it-py", "mdurl", "packaging", "pip", "pluggy"}
+PURE |= {"pycparser", "pygments", "pytest", "rich", "ruamel.yaml", "typing_extensions"}
+BINARY = {"bcrypt", "cffi", "cryptography", "pynacl", "pyyaml", "ruff", "python"}
+NO_BYTE_CODE = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+# In a process of its own, because py-rattler can crash while the interpreter shuts down.
+INSTALL = """
+import asyncio, os, sys
+from pathlib import Path
+from rattler import VirtualPackage, install, solve
+
+async def main(channel, prefix, cache, *specs):
+    detected = [package.into_generic() for package in VirtualPackage.detect()]
+    records = await solve([channel], list(specs), virtual_packages=detected)
+    await install(records, prefix, cache_dir=cache, show_progress=False)
+
+try:
+    asyncio.run(main(*sys.argv[1:]))
+except Exception as error:
+    print(error, file=sys.stderr, flush=True)
+    os._exit(1)
+os._exit(0)
+"""
+
+
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
+
+
+def install(channel: Path, prefix: Path, *specs: str) -> subprocess.CompletedProcess[str]:
+    cache = prefix.with_name("cache")
+    return run(sys.executable, "-c", INSTALL, channel.as_uri(), prefix, cache, *specs)
+
+
+def python(prefix: Path, *arguments: str) -> str:
+    """What the Python of `prefix` prints."""
+    done = run(prefix / "bin" / "python", *arguments, env=NO_BYTE_CODE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def records(channel: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every archive of the channel and its record in the index."""
+    for repodata in channel.glob("*/repodata.json"):
+        for name, record in json.loads(repodata.read_bytes())["packages.conda"].items():
+            yield repodata.with_name(name), record
+
+
+@pytest.fixture(scope="session")
+def channel() -> Path:
+    done = run(sys.executable, TOOL)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def prefix(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with every package of the channel."""
+    path = tmp_path_factory.mktemp("channel") / "prefix"
+    names = {record["name"] for _, record in records(channel)}
+    done = install(channel, path, *names)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("channel", TOOL)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_packages_have_the_names_and_kinds_that_conda_forge_gives_them(channel: Path) -> None:
+    kinds = {record["name"]: record["subdir"] for _, record in records(channel)}
+    assert {name for name, subdir in kinds.items() if subdir == "noarch"} == PURE | {"python_abi"}
+    assert {name for name, subdir in kinds.items() if subdir != "noarch"} == BINARY
+
+
+def test_the_index_has_the_sha256_of_every_archive(channel: Path) -> None:
+    archives = {path: record["sha256"] for path, record in records(channel)}
+    assert set(archives) == set(channel.glob("*/*.conda"))
+    for path, sha256 in archives.items():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256, path.name
+
+
+def test_all_packages_work_together_in_one_prefix(prefix: Path) -> None:
+    code = (
+        "import sys, paramiko, cryptography, bcrypt, nacl.signing, rich, yaml, pytest, ruamel.yaml"
+    )
+    where = python(prefix, "-c", f"{code}; print(sys.prefix, paramiko.__version__, yaml.__file__)")
+    site_packages = prefix / "lib" / PYTHON / "site-packages"
+    assert where == f"{prefix} 5.0.0 {site_packages / 'yaml' / '__init__.py'}"
+    assert python(prefix, "-c", "import platform as p; print(p.python_version())") == (
+        platform.python_version()
+    )
+
+
+def test_pip_finds_every_requirement_met(prefix: Path) -> None:
+    assert "No broken requirements" in python(prefix, "-m", "pip", "check")
+
+
+def test_pip_would_install_into_the_prefix(prefix: Path) -> None:
+    code = "import sysconfig; print(*sysconfig.get_paths().values(), sep='\\n')"
+    paths = [Path(line) for line in python(prefix, "-c", code).splitlines()]
+    assert all(path.is_relative_to(prefix) for path in paths)
+
+
+@pytest.mark.parametrize("command", ["pip", "pytest", "ruff", "cffi-gen-src"])
+def test_commands_run_from_the_prefix(prefix: Path, command: str) -> None:
+    done = run(prefix / "bin" / command, "--help", env=NO_BYTE_CODE)
+    assert done.returncode == 0, done.stderr
+    assert command in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_python_loads_its_own_library_and_has_ssl(prefix: Path) -> None:
+    code = "import ssl; ssl.create_default_context(); print(open('/proc/self/maps').read())"
+    loaded = {Path(word) for word in python(prefix, "-c", code).split() if word.startswith("/")}
+    libraries = {path for path in loaded if path.name.startswith("libpython")}
+    assert libraries == set((prefix / "lib").glob("libpython*.so.*"))
+
+
+def test_every_file_has_the_hash_that_its_package_names_and_none_is_foreign(prefix: Path) -> None:
+    expected: dict[Path, str] = {}
+    for record in (prefix / "conda-meta").glob("*.json"):
+        for entry in json.loads(record.read_bytes())["paths_data"]["paths"]:
+            path = prefix / entry["_path"]
+            assert path not in expected, f"two packages have {path}"
+            expected[path] = entry.get("sha256_in_prefix") or entry["sha256"]
+    found = {path for path in prefix.rglob("*") if path.is_symlink() or path.is_file()}
+    written_by_rattler = {*(prefix / "conda-meta").iterdir(), prefix / "CACHEDIR.TAG"}
+    assert found - written_by_rattler == set(expected)
+    for path, sha256 in expected.items():
+        content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+        assert hashlib.sha256(content).hexdigest() == sha256, path
+
+
+def test_files_name_the_prefix_and_no_placeholder(prefix: Path, tool: ModuleType) -> None:
+    code = "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"
+    original = sysconfig.get_config_var("LIBDIR")
+    assert python(prefix, "-c", code) == original.replace(sys.base_prefix, str(prefix))
+    assert (prefix / "bin" / "cffi-gen-src").read_text().startswith(f"#!{prefix}/bin/{PYTHON}\n")
+    files = {path for path in prefix.rglob("*") if path.is_file()} - {*prefix.glob("conda-meta/*")}
+    assert not [path for path in files if tool.PLACEHOLDER.encode() in path.read_bytes()]
+
+
+def test_the_solver_can_choose_the_paramiko_for_old_devices(channel: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    done = install(channel, prefix, "paramiko <5")
+    assert done.returncode == 0, done.stderr
+    assert python(prefix, "-c", "import paramiko; print(paramiko.__version__)") == "4.0.0"
+
+
+def test_binary_packages_are_bound_to_the_python_that_they_were_built_for(
+    channel: Path, tmp_path: Path
+) -> None:
+    done = install(channel, tmp_path / "prefix", "pyyaml", "python_abi 3.10.*")
+    assert done.returncode == 1
+    abi = f"python_abi {sys.version_info.major}.{sys.version_info.minor}.*"
+    binary = [record for _, record in records(channel) if record["name"] in BINARY]
+    assert all(any(d.startswith(abi) for d in record["depends"]) for record in binary)
+
+
+def test_other_content_never_gets_the_same_name(tool: ModuleType, tmp_path: Path) -> None:
+    output = tmp_path / "channel"
+    (output / "noarch").mkdir(parents=True)
+    index = {"name": "sample", "version": "1", "subdir": "noarch", "depends": ["python"]}
+    variants = [("one", index), ("two", index), ("one", {**index, "depends": []})]
+    for number, (content, variant) in enumerate(variants):
+        stage = tmp_path / str(number)
+        stage.mkdir()
+        (stage / "file").write_text(content, encoding="utf-8")
+        tool.write_package(stage, output, variant)
+    assert len({path.name for path in output.glob("noarch/sample-1-h*.conda")}) == 3
+
+
+def test_a_channel_that_exists_is_found_without_heavy_imports(channel: Path) -> None:
+    done = run(sys.executable, "-X", "importtime", TOOL)
+    assert done.stdout.splitlines()[-1] == str(channel)
+    imported = set(re.findall(r"\| +([a-z_]+)", done.stderr))
+    assert "hashlib" in imported
+    assert not imported & {"rattler", "installer", "packaging", "conda_package_streaming"}
+
+
+def test_two_builders_make_one_channel_after_one_that_was_killed(
+    channel: Path, tmp_path: Path
+) -> None:
+    (tmp_path / f"{channel.name}.part" / "output" / "noarch").mkdir(parents=True)
+    command = [sys.executable, str(TOOL), "--output", str(tmp_path)]
+    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert {builder.communicate()[0].strip() for builder in builders} == {
+        str(tmp_path / channel.name)
+    }
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [channel.name]
+    again = {path.name for path in (tmp_path / channel.name).glob("*/*.conda")}
+    assert again == {path.name for path in channel.glob("*/*.conda")}
+
+
+def test_wheels_that_cannot_be_had_are_one_clear_message(tmp_path: Path) -> None:
+    env = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    done = run(sys.executable, TOOL, "--output", tmp_path / "build", env=env)
+    assert done.returncode == 1
+    assert "pip could not download the wheels of channel.txt. Check the network" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "build").glob("channel-*[0-9a-f]"))
+
+
+def test_a_python_that_cannot_be_copied_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    code = "import runpy, sys; sys.platlibdir = 'lib64'; tool = sys.argv.pop(1);"
+    code += "runpy.run_path(tool, run_name='__main__')"
+    done = run(sys.executable, "-c", code, TOOL, "--output", tmp_path / "build")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"Cannot make a conda package of .* lib64\. Run this with .*\n", done.stderr
+    )
+    assert not (tmp_path / "build").exists()

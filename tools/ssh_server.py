@@ -1,0 +1,69 @@
+"""An SSH server on loopback that runs what it is asked to run: a host for the sample to visit."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a client needs to log in."""
+
+    port: int
+    user: str
+    key: Path
+    known_hosts: Path
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[Server]:
+    """Serve a shell on 127.0.0.1, for one key made in `folder`; ends with the block."""
+    client_key, host_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    key, allowed, known_hosts = (folder / name for name in ("id", "allowed", "known_hosts"))
+    key.write_bytes(client_key.export_private_key())
+    key.chmod(0o600)
+    allowed.write_bytes(client_key.export_public_key())
+    loop = asyncio.new_event_loop()
+    listener = loop.run_until_complete(
+        asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[host_key],
+            authorized_client_keys=str(allowed),
+            process_factory=_shell,
+        )
+    )
+    port = listener.get_port()
+    public = host_key.export_public_key().decode()
+    known_hosts.write_text(f"[127.0.0.1]:{port} {public}", encoding="utf-8")
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield Server(port, "operator", key, known_hosts)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        listener.close()
+        loop.close()
+
+
+async def _shell(process: asyncssh.SSHServerProcess[str]) -> None:
+    """A shell, interactive or with a command, on pipes: what netmiko types reaches it."""
+    command = ["-c", process.command] if process.command else ["-i"]
+    child = await asyncio.create_subprocess_exec(
+        "sh",
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={"PATH": "/usr/bin:/bin", "PS1": "operator@loopback:~$ "},
+    )
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stdout)
+    process.exit(await child.wait())

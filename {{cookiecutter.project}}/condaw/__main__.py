@@ -1,0 +1,209 @@
+"""`python -m condaw COMMAND`: parses the command line and maps every outcome to one exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from condaw import console, engine, process, stamp
+from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding
+from condaw.project import Project, this_project
+
+EXIT_CODES = """\
+exit codes:
+  0  fine
+  1  drifted: the environment, or the lock, is not what it should be
+  2  usage: the command line is wrong
+  3  cannot: the work could not be done; the last lines say why and what to do
+  `run` and `shell` end with the exit code of what they ran.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    console.quiet = options.quiet
+    try:
+        return int(options.command(this_project(), options))
+    except CannotError as error:
+        console.warn(f"cannot {options.verb}: {error.cause}")
+        console.warn(f"next: {error.next_step}")
+        return CANNOT
+    except KeyboardInterrupt:
+        console.warn("stopped; nothing is half done")
+        return CANNOT
+
+
+def create(project: Project, options: argparse.Namespace) -> int:
+    """Make the environment what the lock says; nothing to do costs nothing."""
+    state, reason = stamp.state(project)
+    if state == "ready" and not options.repair:
+        console.note(f"nothing to do: {reason}")
+        return FINE
+    engine.load(engine.ENGINE)
+    from condaw import install, lock
+    from condaw.verify import python_version, smoke
+
+    platform = install.this_platform()
+    packages = lock.read(project.lock_file, platform, lock.channel_urls(project))
+    install.create(project, packages)
+    findings = [*python_version(project.prefix, packages), *smoke(project)]
+    return _report(findings, f"created and verified {project.prefix}", as_json=False)
+
+
+def verify(project: Project, options: argparse.Namespace) -> int:
+    """Compare the environment with the lock, file by file, and run the smoke commands."""
+    state, reason = stamp.state(project)
+    if state in ("missing", "foreign"):
+        raise CannotError(reason, "run: python -m condaw create")
+    engine.load(engine.ENGINE)
+    from condaw import install, lock
+    from condaw import verify as proof
+
+    platform = install.this_platform()
+    packages = lock.read(project.lock_file, platform, lock.channel_urls(project))
+    findings = [Finding("environment-stale", reason)] if state == "stale" else []
+    findings += proof.verify(project, project.prefix, packages)
+    findings += proof.python_version(project.prefix, packages)
+    findings += proof.smoke(project)
+    good = f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
+    return _report(findings, good, as_json=options.json)
+
+
+def status(project: Project, options: argparse.Namespace) -> int:
+    """Say in milliseconds whether the environment is there and made from today's lock."""
+    state, reason = stamp.state(project)
+    if options.json:
+        print(json.dumps({"state": state, "reason": reason, "prefix": str(project.prefix)}))
+    else:
+        print(f"{state}: {reason}")
+    return FINE if state == "ready" else DRIFTED
+
+
+def lock(project: Project, options: argparse.Namespace) -> int:
+    """Solve environment.yml into conda-lock.yml, or check that the lock is fresh."""
+    engine.load(engine.ENGINE, engine.RELOCK)
+    from condaw import relock
+
+    if options.check:
+        stale = relock.stale_platforms(project)
+        text = "conda-lock.yml was made from another environment.yml; run: python -m condaw lock"
+        findings = [Finding("lock-stale", f"{platform}: {text}") for platform in stale]
+        good = "conda-lock.yml is fresh: it was made from this environment.yml"
+        return _report(findings, good, as_json=options.json)
+    if options.pin:
+        changes = relock.pin(project)
+    else:
+        changes = relock.relock(project, options.update or (), options.platform or ())
+    if options.json:
+        print(json.dumps([change.as_dict() for change in changes], indent=1))
+    else:
+        print("\n".join(map(str, changes)) or "nothing changed")
+    return FINE
+
+
+def run(project: Project, options: argparse.Namespace) -> int:
+    """Become the given command, in the activated environment."""
+    from condaw import activation
+
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if not words:
+        _parser().error("run: name the command to run, as in: run -- pytest")
+    env = activation.variables(_prefix(project))
+    try:
+        process.become(words, env)
+    except OSError as error:
+        raise CannotError(f"{words[0]}: {error.strerror}", "see that it is installed") from None
+
+
+def shell(project: Project, options: argparse.Namespace) -> int:
+    """Start the user's shell in the activated environment."""
+    from condaw import activation
+
+    prefix = _prefix(project)
+    env = activation.variables(prefix)
+    with tempfile.TemporaryDirectory() as folder:
+        command = activation.shell_command(prefix, env, Path(folder))
+        console.note(f"a shell with {prefix} activated; leave it with: exit")
+        return process.attached(command, env)
+
+
+def doctor(project: Project, options: argparse.Namespace) -> int:
+    """Look at machine, cache, network, lock and environment, and say what to do."""
+    from condaw.doctor import examine
+
+    checks = examine(project)
+    if options.json:
+        print(json.dumps([check.as_dict() for check in checks], indent=1))
+    else:
+        print("\n".join(map(str, checks)))
+    return FINE if all(check.ok for check in checks) else DRIFTED
+
+
+def _prefix(project: Project) -> Path:
+    """The prefix, ready to be used; a stale one is used with a warning."""
+    state, reason = stamp.state(project)
+    if state in ("missing", "foreign", "broken"):
+        raise CannotError(reason, "run: python -m condaw create")
+    if state == "stale":
+        console.note(f"the environment is stale ({reason}); to renew it: python -m condaw create")
+    return project.prefix
+
+
+def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> int:
+    """Show findings, on stdout as JSON or on stderr as lines; returns the exit code."""
+    if as_json:
+        report = {"ok": not findings, "findings": [finding.as_dict() for finding in findings]}
+        print(json.dumps(report, indent=1))
+    for finding in [] if as_json else findings:
+        console.warn(f"{finding.kind}: {finding.text}")
+    if findings and not as_json:
+        count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
+        repair = any(f.kind.startswith(("package-", "file-", "project-")) for f in findings)
+        console.warn(count + ("; to mend: python -m condaw create --repair" if repair else ""))
+    elif not findings and not as_json:
+        console.note(good_news)
+    return DRIFTED if findings else FINE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m condaw",
+        description="This project's conda environment: made from conda-lock.yml, and proved.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    for function in (create, verify, status, lock, run, shell, doctor):
+        summary = (function.__doc__ or "").splitlines()[0]
+        command = commands.add_parser(function.__name__, help=summary, description=summary)
+        command.set_defaults(command=function)
+        command.add_argument("-q", "--quiet", action="store_true", help="only failures speak")
+        if function in (verify, status, lock, doctor):
+            command.add_argument("--json", action="store_true", help="print the result as JSON")
+        if function is create:
+            command.add_argument(
+                "--repair", action="store_true", help="make it again even if it looks right"
+            )
+        if function is lock:
+            mode = command.add_mutually_exclusive_group()
+            mode.add_argument("--check", action="store_true", help="only say whether it is fresh")
+            mode.add_argument(
+                "--pin", action="store_true", help="and write exact versions to environment.yml"
+            )
+            mode.add_argument(
+                "--update", nargs="+", metavar="NAME", help="move only these and what they drag"
+            )
+            command.add_argument(
+                "--platform", nargs="+", metavar="SUBDIR", help="solve only for these"
+            )
+        if function is run:
+            command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")
+    return parser
+
+
+if __name__ == "__main__":
+    process.finish(main())

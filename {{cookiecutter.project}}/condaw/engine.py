@@ -1,0 +1,122 @@
+"""The libraries that do the work: hash-pinned, in a per-user cache, shared by all projects.
+
+condaw starts on Python's standard library alone. `load` makes the pinned packages importable:
+in place where this interpreter holds them already, else from a folder that pip fills once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from condaw import process
+from condaw.console import note
+from condaw.outcome import CannotError
+from condaw.project import cache_dir
+
+ENGINE = Path(__file__).with_name("engine.txt")
+"""Makes and verifies environments: py-rattler, uv and a few small libraries."""
+RELOCK = Path(__file__).with_name("relock.txt")
+"""conda-lock and what it needs; only `condaw lock` loads it."""
+
+
+def load(*requirement_files: Path) -> None:
+    """Make the packages of `requirement_files` importable, fetching them when they are nowhere.
+
+    Raises CannotError when they cannot be fetched.
+    """
+    for requirements in reversed(requirement_files):
+        if not importable(requirements):
+            sys.path.insert(0, str(ensure(requirements)))
+
+
+def importable(requirements: Path) -> bool:
+    """Whether this interpreter holds each package in just the pinned version."""
+    pins = re.findall(r"^([\w.-]+)==(\S+) \\$", requirements.read_text(encoding="utf-8"), re.M)
+    try:
+        return all(importlib.metadata.version(name) == version for name, version in pins)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def folder(requirements: Path) -> Path:
+    """Where the packages of `requirements` belong for this kind of Python and machine."""
+    kind = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    return cache_dir() / f"{requirements.stem}-{digest}-{kind}"
+
+
+def ensure(requirements: Path) -> Path:
+    """The folder of `requirements`, filled when it is not there yet."""
+    target = folder(requirements)
+    if target.is_dir():
+        return target
+    note(f"fetching {requirements.stem} (once for all projects) into {target}")
+    staging = target.with_name(f"{target.name}.{os.getpid()}.part")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fill(staging, requirements)
+        _settle(staging, target)
+    except OSError as error:
+        raise CannotError(
+            f"the cache folder {target.parent} cannot be written: {error.strerror or error}",
+            "make it writable or set CONDAW_CACHE to another folder, and run the command again",
+        ) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def _settle(staging: Path, target: Path) -> None:
+    """Rename `staging` to `target`; another process may have been first, with the same content."""
+    try:
+        staging.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def _fill(target: Path, requirements: Path) -> None:
+    command = [*_installer(), "--target", str(target), "--requirement", str(requirements)]
+    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    # A pip.conf for everyday use may ask for things that `--target` excludes.
+    env = dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
+    result = process.run(command, env=env)
+    if result.returncode:
+        raise CannotError(
+            f"the packages of condaw/{requirements.name} could not be fetched: "
+            + last_line(result.stdout),
+            "check the network, the proxy and pip's index settings, and run the command again",
+        )
+
+
+def _installer() -> list[str]:
+    """The `pip install` at hand: pip of this Python, uv, or the pip that Python carries along."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+    if importlib.util.find_spec("ensurepip"):
+        import ensurepip
+
+        bundled = Path(ensurepip.__file__).parent / "_bundled"
+        for wheel in sorted(bundled.glob("pip-*.whl")):
+            return [sys.executable, str(wheel / "pip"), "install", "--quiet"]
+    raise CannotError(
+        f"this Python ({sys.executable}) has neither pip nor uv to fetch the engine with",
+        "install pip for it (on Debian: apt install python3-pip) or uv, and run the command again",
+    )
+
+
+def last_line(output: str) -> str:
+    """The last line of a program's output that says something: most often its error."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return re.sub(r"(://)[^/@\s]*@", r"\1", lines[-1]) if lines else "no message"

@@ -1,0 +1,101 @@
+"""Where things are: the project's files, its environment, the user's cache; and [tool.condaw]."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from condaw.outcome import CannotError
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder; every path in it is absolute."""
+
+    root: Path
+
+    @property
+    def environment_yml(self) -> Path:
+        return self.root / "environment.yml"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "conda-lock.yml"
+
+    @property
+    def pyproject(self) -> Path:
+        return self.root / "pyproject.toml"
+
+    @property
+    def prefix(self) -> Path:
+        return self.root / ".conda"
+
+
+def this_project() -> Project:
+    """The project that carries this copy of condaw."""
+    return Project(Path(__file__).resolve().parent.parent)
+
+
+def python_in(prefix: Path) -> Path:
+    """The interpreter of a conda prefix."""
+    return prefix / "python.exe" if os.name == "nt" else prefix / "bin" / "python"
+
+
+def scripts_in(prefix: Path) -> Path:
+    """The folder of a conda prefix that holds console scripts."""
+    return prefix / ("Scripts" if os.name == "nt" else "bin")
+
+
+def cache_dir() -> Path:
+    """The per-user cache, shared by all projects: CONDAW_CACHE, else the platform's own place.
+
+    Sources: XDG Base Directory Specification; Apple's File System Programming Guide;
+    Windows Known Folders (LOCALAPPDATA).
+    """
+    if own := os.environ.get("CONDAW_CACHE"):
+        return Path(own).expanduser().absolute()
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise CannotError(
+            "there is no home directory to keep the cache in",
+            "set CONDAW_CACHE to a folder that you can write to, and run the command again",
+        ) from None
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "condaw"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "condaw"
+    xdg = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return (xdg if xdg.is_absolute() else home / ".cache") / "condaw"
+
+
+def read_pyproject(project: Project) -> dict[str, Any]:
+    """pyproject.toml as a dictionary; an empty one when there is no such file."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(project.pyproject.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CannotError(f"pyproject.toml is not valid TOML: {error}", "correct it") from None
+
+
+def smoke_commands(project: Project) -> list[list[str]]:
+    """The commands of `smoke` in [tool.condaw]: run in the environment, each must exit with 0."""
+    settings = read_pyproject(project).get("tool", {}).get("condaw", {})
+    commands = settings.get("smoke", []) if isinstance(settings, dict) else None
+    if not isinstance(commands, list) or not all(
+        isinstance(command, list) and command and all(isinstance(part, str) for part in command)
+        for command in commands
+    ):
+        raise CannotError(
+            "smoke in [tool.condaw] of pyproject.toml is not a list of commands",
+            'write it as a list of lists, for example: smoke = [["python", "--version"]]',
+        )
+    return commands

@@ -1,0 +1,288 @@
+"""The proof: prefix against lock, files against hashes, smoke commands. Only reads."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from condaw import activation, process
+from condaw.engine import last_line
+from condaw.lock import Package
+from condaw.outcome import Finding
+from condaw.project import Project, python_in, read_pyproject, smoke_commands
+
+REPAIR = "run: python -m condaw create --repair"
+UNOWNED = {"conda-meta", "__pycache__", "CACHEDIR.TAG"}
+"""Names that no package owns: records, byte-code that Python writes, a mark for backup tools."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file that a package put into the prefix."""
+
+    package: str
+    sha256: str | None
+    """Of the content, or of the target's text where it is a symlink; None where unrecorded."""
+    size: int | None
+    """In bytes; None where unrecorded or changed by the installation."""
+    is_link: bool = False
+
+
+def verify(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
+    """Every difference between `prefix` and what the lock says about it.
+
+    `prefix` may still be a sibling of the project's own.
+    """
+    records = _records(prefix)
+    site = site_packages(prefix, packages)
+    wheels = _distributions(site, prefix, records)
+    findings = list(_compare_conda(records, [p for p in packages if p.manager == "conda"]))
+    findings += _compare_wheels(project, wheels, [p for p in packages if p.manager == "pip"])
+    expected = dict(_conda_files(records))
+    expected.update(_wheel_files(wheels, site, prefix))
+    findings += _compare_files(prefix, expected)
+    return findings
+
+
+def smoke(project: Project) -> list[Finding]:
+    """Run the smoke commands in the environment; a finding for each that fails."""
+    env = activation.variables(project.prefix)
+    findings = []
+    for command in smoke_commands(project):
+        try:
+            result = process.run(_resolved(command, env), env=env, cwd=project.root)
+            reason = f"exit code {result.returncode}: {last_line(result.stdout)}"
+            failed = result.returncode != 0
+        except OSError as error:
+            reason, failed = str(error.strerror), True
+        if failed:
+            said = shlex.join(command)
+            findings.append(Finding("smoke-failed", f"`{said}` failed with {reason}"))
+    return findings
+
+
+def python_version(prefix: Path, packages: Sequence[Package]) -> list[Finding]:
+    """Whether the environment's Python starts and is of the locked version."""
+    wanted = next(p.version for p in packages if p.name == "python")
+    code = "import platform, sys; print(platform.python_version(), sys.prefix)"
+    try:
+        answer = process.run([python_in(prefix), "-I", "-c", code]).stdout.strip()
+    except OSError as error:
+        answer = error.strerror or "no answer"
+    version, _, home = answer.partition(" ")
+    if version == wanted and Path(home) == prefix:
+        return []
+    text = f"python {wanted} is locked, but the environment's Python answers: {last_line(answer)}"
+    return [Finding("python-version", text, "python")]
+
+
+def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:
+    """Where the locked Python of `prefix` looks for installed packages."""
+    if os.name == "nt":
+        return prefix / "Lib" / "site-packages"
+    version = next((p.version for p in packages if p.name == "python"), "3")
+    return prefix / "lib" / f"python{'.'.join(version.split('.')[:2])}" / "site-packages"
+
+
+def _resolved(command: Sequence[str], env: dict[str, str]) -> list[str]:
+    """`command` with its program looked up on the environment's PATH, also on Windows."""
+    import shutil
+
+    return [shutil.which(command[0], path=env["PATH"]) or command[0], *command[1:]]
+
+
+def _records(prefix: Path) -> list[dict[str, Any]]:
+    """The records in conda-meta, one for each installed conda package."""
+    records = []
+    for file in sorted((prefix / "conda-meta").glob("*.json")):
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            record["name"], record["paths_data"]["paths"]
+        except (OSError, ValueError, KeyError, TypeError):
+            record = {"name": file.stem.rsplit("-", 2)[0], "paths_data": {"paths": []}}
+        records.append(record)
+    return records
+
+
+def _distributions(
+    site: Path, prefix: Path, records: Iterable[dict[str, Any]]
+) -> dict[str, Distribution]:
+    """What pip or uv installed: the distributions whose files no conda package owns."""
+    owned = {
+        prefix / entry["_path"]
+        for record in records
+        for entry in record["paths_data"]["paths"]
+        if entry["_path"].endswith((".dist-info/METADATA", ".egg-info/PKG-INFO"))
+    }
+    owned_folders = {path.parent for path in owned}
+    found: dict[str, Distribution] = {}
+    for distribution in distributions(path=[str(site)]):
+        folder = Path(str(distribution._path))  # type: ignore[attr-defined]
+        if folder not in owned_folders:
+            name = distribution.metadata["Name"] or folder.stem
+            found[canonicalize_name(name)] = distribution
+    return found
+
+
+def _compare_conda(
+    records: Sequence[dict[str, Any]], packages: Sequence[Package]
+) -> Iterator[Finding]:
+    locked = {package.name: package for package in packages}
+    installed = {record["name"]: record for record in records}
+    for name in sorted(locked.keys() - installed.keys()):
+        text = f"{name} {locked[name].version} is locked but not installed"
+        yield Finding("package-missing", text, name)
+    for name in sorted(installed.keys() - locked.keys()):
+        text = f"{name} {installed[name].get('version')} is installed but not locked"
+        yield Finding("package-extra", text, name)
+    for name in sorted(locked.keys() & installed.keys()):
+        package, record = locked[name], installed[name]
+        for key, wanted in (
+            ("version", package.version),
+            ("build", package.build),
+            ("sha256", package.sha256),
+            ("url", package.url),
+        ):
+            if record.get(key) != wanted:
+                text = f"{name}: its {key} is {record.get(key)}, locked is {wanted}"
+                yield Finding("package-differs", text, name)
+                break
+
+
+def _compare_wheels(
+    project: Project, wheels: dict[str, Distribution], packages: Sequence[Package]
+) -> Iterator[Finding]:
+    locked = {str(canonicalize_name(package.name)): package for package in packages}
+    own = read_pyproject(project).get("project", {}).get("name")
+    if own:
+        yield from _compare_own(project, canonicalize_name(own), wheels)
+    for name in sorted(locked.keys() - wheels.keys()):
+        text = f"{name} {locked[name].version} is locked but not installed"
+        yield Finding("package-missing", text, name)
+    for name in sorted(wheels.keys() - locked.keys() - {canonicalize_name(own or "")}):
+        text = f"{name} {wheels[name].version} is installed but not locked"
+        yield Finding("package-extra", text, name)
+    for name in sorted(locked.keys() & wheels.keys()):
+        if wheels[name].version != locked[name].version:
+            text = (
+                f"{name}: its version is {wheels[name].version}, locked is {locked[name].version}"
+            )
+            yield Finding("package-differs", text, name)
+
+
+def _compare_own(project: Project, name: str, wheels: dict[str, Distribution]) -> Iterator[Finding]:
+    """Whether the project itself is there, as a link to its sources (PEP 610, PEP 660)."""
+    try:
+        origin = json.loads(wheels[name].read_text("direct_url.json") or "{}")
+    except (KeyError, ValueError):
+        origin = {}
+    editable = origin.get("dir_info", {}).get("editable")
+    if not editable or origin.get("url") != project.root.as_uri():
+        text = f"{name}, the project itself, is not installed from {project.root}"
+        yield Finding("project-missing", text, name)
+
+
+def _conda_files(records: Iterable[dict[str, Any]]) -> Iterator[tuple[str, File]]:
+    for record in records:
+        for entry in record["paths_data"]["paths"]:
+            if entry.get("path_type") == "directory":
+                continue
+            in_prefix = entry.get("sha256_in_prefix")
+            size = entry.get("size_in_bytes") if not entry.get("prefix_placeholder") else None
+            yield (
+                entry["_path"],
+                File(
+                    record["name"],
+                    in_prefix or entry.get("sha256"),
+                    size,
+                    entry.get("path_type") == "softlink",
+                ),
+            )
+
+
+def _wheel_files(
+    wheels: dict[str, Distribution], site: Path, prefix: Path
+) -> Iterator[tuple[str, File]]:
+    """The files in each RECORD (PyPA specification, recording installed projects)."""
+    base = site.relative_to(prefix).as_posix()
+    for name, distribution in wheels.items():
+        for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+            if len(row) == 3:
+                path = os.path.normpath(f"{base}/{row[0]}").replace(os.sep, "/")
+                yield path, File(name, _from_record(row[1]), int(row[2]) if row[2] else None)
+
+
+def _from_record(value: str) -> str | None:
+    """`sha256=` and URL-safe base64 without padding, as hexadecimal."""
+    algorithm, _, digest = value.partition("=")
+    if algorithm != "sha256":
+        return None
+    return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()
+
+
+def _compare_files(prefix: Path, expected: dict[str, File]) -> Iterator[Finding]:
+    found = _walk(prefix)
+    for path in sorted(expected.keys() - found):
+        file = expected[path]
+        if not path.endswith(".pyc"):
+            text = f"{file.package}: {path} is missing"
+            yield Finding("file-missing", text, file.package, path)
+    for path in sorted(found - expected.keys()):
+        yield Finding("file-foreign", f"{path} belongs to no package", None, path)
+    root = str(prefix)
+    for path in sorted(found & expected.keys()):
+        file = expected[path]
+        if file.sha256 and not _is_intact(f"{root}/{path}", file):
+            text = f"{file.package}: {path} is not the file that was installed"
+            yield Finding("file-changed", text, file.package, path)
+
+
+def _walk(prefix: Path) -> set[str]:
+    """Every file and symlink below `prefix`, relative to it, without UNOWNED names."""
+    found: set[str] = set()
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        with os.scandir(f"{prefix}/{folder}") as entries:
+            for entry in entries:
+                path = f"{folder}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in UNOWNED:
+                        pending.append(f"{path}/")
+                elif path not in UNOWNED:
+                    found.add(path)
+    return found
+
+
+def _is_intact(path: str, file: File) -> bool:
+    """Whether the file's content is what was recorded; a file that cannot be read is not."""
+    try:
+        if file.is_link:
+            if not Path(path).is_symlink():
+                return False
+            content = str(Path(path).readlink()).encode()
+            return hashlib.sha256(content).hexdigest() == file.sha256
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - measurably faster
+            if file.size is not None and os.fstat(stream.fileno()).st_size != file.size:
+                return False
+            return _digest(stream) == file.sha256
+    except OSError:
+        return False
+
+
+def _digest(stream: Any) -> str:
+    if sys.version_info >= (3, 11):
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256(stream.readall()).hexdigest()
