@@ -12,6 +12,7 @@ BIN := .venv/bin
 endif
 CONDAW := {{cookiecutter.project}}/condaw
 SAMPLE := {{cookiecutter.project}}/src/{{cookiecutter.package}}
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 
 .PHONY: try test lint bench docs pins

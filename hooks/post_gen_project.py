@@ -7,50 +7,49 @@ import tempfile
 from pathlib import Path
 
 ENVIRONMENT = {{cookiecutter.environment | tojson}}
-UPDATE_TOOL = not {{cookiecutter.get("_repo_dir") | tojson}}
-CONDAW = [sys.executable, "-m", "condaw"]
+UPDATE_TOOL = not {{(cookiecutter.get("_repo_dir") or "") | tojson}}  # cruft leaves it out
+LOCK = Path("conda-lock.yml")
+HERE = Path.cwd()
 
 
 def rendered_for_comparison():
     """Whether an update tool renders the template again in a temporary folder."""
-    temporary = Path(tempfile.gettempdir()).resolve()
-    return UPDATE_TOOL and temporary in Path.cwd().resolve().parents
+    return UPDATE_TOOL and Path(tempfile.gettempdir()).resolve() in HERE.resolve().parents
 
 
 def make_environment():
     """The exit code of condaw: lock first where no lock came along, then create."""
-    if not Path("conda-lock.yml").exists():
-        code = subprocess.call([*CONDAW, "lock", "--pin"])
-        if code:
-            return code
-    return subprocess.call([*CONDAW, "create"])
+    condaw = [sys.executable, "-m", "condaw"]
+    code = 0 if LOCK.exists() else subprocess.call([*condaw, "lock", "--pin"])
+    return code or subprocess.call([*condaw, "create"])
+
+
+def say(sentence, *commands):
+    """Print the sentence, and the commands as they are typed where the project's folder is."""
+    print(sentence.format(HERE))
+    if commands:
+        print("  " + " && ".join([f"cd {HERE.name}", *commands]))
 
 
 def main():
     for folder in (".github/workflows", ".github"):
-        if Path(folder).is_dir() and not os.listdir(folder):
+        if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
     if rendered_for_comparison():
+        say("Rendered in a temporary folder, for comparison: no environment is made.")
         return 0
-    steps = [] if Path("conda-lock.yml").exists() else ["python -m condaw lock --pin"]
     code = 0 if ENVIRONMENT == "no" else make_environment()
-    if Path("conda-lock.yml").exists():
-        steps = []
-    steps = " && ".join([f"cd {Path.cwd().name}", *steps, "python -m condaw create"])
-    sys.stdout.flush()
+    rest = [*([] if LOCK.exists() else ["python -m condaw lock --pin"]), "python -m condaw create"]
     if ENVIRONMENT == "no":
-        print(f"The project is in {Path.cwd()}, without an environment. To make it:\n  {steps}")
-    elif code:
-        print("The environment is not ready (the lines above say why). To go on from there:")
-        print(f"  {steps}")
-        if ENVIRONMENT == "required":
-            print("The answer environment=required makes this a failure: the project is removed.")
-            return code
-        print(f"The project is complete and stays in {Path.cwd()}.")
+        say("The project is in {}, without an environment. To make it:", *rest)
+    elif code == 0:
+        say("Ready: {}", "python -m condaw run -- ssh-uptime HOST")
     else:
-        print(
-            f"Ready: {Path.cwd()}\n  cd {Path.cwd().name} && python -m condaw run -- ssh-uptime HOST"
-        )
+        say("The environment is not ready (the lines above say why). To go on from there:", *rest)
+        if ENVIRONMENT == "required":
+            say("The answer environment=required makes this a failure: the project is removed.")
+            return code
+        say("The project is complete and stays in {}.")
     return 0
 
 

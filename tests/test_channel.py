@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from conda_package_streaming import package_streaming  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / "tools" / "channel.py"
@@ -98,6 +99,14 @@ def test_the_packages_have_the_names_and_kinds_that_conda_forge_gives_them(chann
     kinds = {record["name"]: record["subdir"] for _, record in records(channel)}
     assert {name for name, subdir in kinds.items() if subdir == "noarch"} == PURE | {"python_abi"}
     assert {name for name, subdir in kinds.items() if subdir != "noarch"} == BINARY
+
+
+def test_pure_packages_name_no_python_version(channel: Path) -> None:
+    for path in channel.glob("noarch/*.conda"):
+        with path.open("rb") as archive:
+            members = package_streaming.stream_conda_component(path.name, archive, "pkg")
+            folders = {member.name.split("/")[0] for _, member in members}
+        assert folders <= {"site-packages", "python-scripts"}, path.name
 
 
 def test_the_index_has_the_sha256_of_every_archive(channel: Path) -> None:

@@ -236,6 +236,7 @@ def pack_python(work: Path, output: Path, subdir: str) -> None:
     copy_python(prefix)
     relocate(prefix)
     check_copy(prefix)
+    compile_library(prefix)
     python = {"name": "python", "version": platform.python_version(), "subdir": subdir}
     write_package(prefix, output, {**python, "depends": [ABI_SPEC], "license": "Python-2.0"})
 
@@ -299,6 +300,17 @@ def check_copy(prefix: Path) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise unsuitable("a copy of it does not work, " + done.stderr.strip().split("\n")[-1])
+
+
+def compile_library(prefix: Path) -> None:
+    """Add byte-code, as conda-forge's Python has it, that Python never finds stale and rewrites.
+
+    Files with the placeholder have none: to replace text in byte-code would break it.
+    """
+    options = ["-q", "--invalidation-mode", "unchecked-hash", "-x", "_sysconfigdata"]
+    command = [str(prefix / PYTHON), "-s", "-m", "compileall", *options, "-s", str(prefix)]
+    same_each_time = {**os.environ, "PYTHONHASHSEED": "0"}
+    subprocess.run([*command, str(prefix / STDLIB)], env=same_each_time, check=True)
 
 
 # -- a package ----------------------------------------------------------------------------------

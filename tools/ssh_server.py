@@ -31,26 +31,36 @@ def ssh_server(folder: Path) -> Iterator[Server]:
     key.chmod(0o600)
     allowed.write_bytes(client_key.export_public_key())
     loop = asyncio.new_event_loop()
-    listener = loop.run_until_complete(
-        asyncssh.listen(
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
             "127.0.0.1",
             0,
             server_host_keys=[host_key],
             authorized_client_keys=str(allowed),
             process_factory=_shell,
         )
-    )
+
+    async def close() -> None:
+        listener.close()
+        await listener.wait_closed()
+        sessions = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in sessions:
+            task.cancel()
+        await asyncio.gather(*sessions, return_exceptions=True)
+
+    listener = asyncio.run_coroutine_threadsafe(listen(), loop).result()
     port = listener.get_port()
     public = host_key.export_public_key().decode()
     known_hosts.write_text(f"[127.0.0.1]:{port} {public}", encoding="utf-8")
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
     try:
         yield Server(port, "operator", key, known_hosts)
     finally:
+        asyncio.run_coroutine_threadsafe(close(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        listener.close()
         loop.close()
 
 
@@ -65,5 +75,6 @@ async def _shell(process: asyncssh.SSHServerProcess[str]) -> None:
         stderr=asyncio.subprocess.STDOUT,
         env={"PATH": "/usr/bin:/bin", "PS1": "operator@loopback:~$ "},
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stdout)
+    await process.redirect(stdin=child.stdin, stdout=child.stdout)
     process.exit(await child.wait())
+    await process.wait_closed()

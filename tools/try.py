@@ -17,9 +17,9 @@ from pathlib import Path
 
 from channel import channel
 from ssh_server import ssh_server
+from template import export
 
-ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
+BUILD = Path(__file__).resolve().parent.parent / "build"
 
 
 def show(command: list[str], cwd: Path) -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     url = channel(BUILD).as_uri()
     home = BUILD / "try"
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    template = export(home / "template")
     cookiecutter = shutil.which("cookiecutter", path=str(Path(sys.executable).parent))
     assert cookiecutter, "requirements.txt has cookiecutter"
     answers = [
@@ -47,7 +47,7 @@ def main() -> None:
         f"channel={url}",
         "environment=required",
     ]
-    show([cookiecutter, "--no-input", str(ROOT), *answers], home)
+    show([cookiecutter, "--no-input", str(template), *answers], home)
     project = home / "demo"
     condaw = [sys.executable, "-m", "condaw"]
     show([*condaw, "status"], project)

@@ -87,6 +87,7 @@ def lock(project: Project, options: argparse.Namespace) -> int:
     """Solve environment.yml into conda-lock.yml, or check that the lock is fresh."""
     engine.load(engine.ENGINE, engine.RELOCK)
     from condaw import relock
+    from condaw.changes import as_markdown, as_text
 
     if options.check:
         stale = relock.stale_platforms(project)
@@ -101,7 +102,7 @@ def lock(project: Project, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([change.as_dict() for change in changes], indent=1))
     else:
-        print("\n".join(map(str, changes)) or "nothing changed")
+        print(as_markdown(changes) if options.markdown else as_text(changes))
     return FINE
 
 
@@ -199,6 +200,9 @@ def _parser() -> argparse.ArgumentParser:
             )
             command.add_argument(
                 "--platform", nargs="+", metavar="SUBDIR", help="solve only for these"
+            )
+            command.add_argument(
+                "--markdown", action="store_true", help="print the changes for a pull request"
             )
         if function is run:
             command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from condaw import process
 from condaw.console import note
-from condaw.outcome import CannotError
+from condaw.outcome import CannotError, redacted
 from condaw.project import cache_dir
 
 ENGINE = Path(__file__).with_name("engine.txt")
@@ -119,4 +119,4 @@ def _installer() -> list[str]:
 def last_line(output: str) -> str:
     """The last line of a program's output that says something: most often its error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return re.sub(r"(://)[^/@\s]*@", r"\1", lines[-1]) if lines else "no message"
+    return redacted(lines[-1]) if lines else "no message"

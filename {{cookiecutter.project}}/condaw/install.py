@@ -13,9 +13,9 @@ import csv
 import hashlib
 import io
 import os
-import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,26 +23,20 @@ from urllib.request import url2pathname
 
 import uv
 from filelock import FileLock, Timeout
-from rattler import (
-    PackageCache,
-    PackageRecord,
-    RepoDataRecord,
-    Subdir,
-    ValidationMode,
-    install,
-)
-from rattler.package.build_string import BuildString
+from rattler import PackageCache, Subdir, ValidationMode, install
 
 from condaw import console, indexes, launchers, network, process, stamp
 from condaw.engine import last_line
 from condaw.lock import Package
-from condaw.outcome import CannotError
+from condaw.outcome import CannotError, Finding
 from condaw.project import Project, cache_dir, python_in, scripts_in
 from condaw.verify import site_packages, verify
 
 WAIT = 600
 """Seconds to wait for another condaw that works on the same environment."""
 RETRY = "run the command again: python -m condaw create"
+# Looked up here, once: Python 3.11 cannot do that in two threads at the same time.
+_UV = uv.find_uv_bin()
 
 
 def this_platform() -> str:
@@ -55,12 +49,21 @@ def create(project: Project, packages: Sequence[Package]) -> None:
 
     Raises CannotError and leaves the environment as it was when that cannot be done.
     """
+    _check_path(project.prefix)
     with _exclusive(project):
         staging, retired = project.root / ".conda.part", project.root / ".conda.old"
         _clean_up(project, staging, retired)
         try:
             _fill(project, staging, packages)
-            if findings := verify(project, staging, packages):
+            findings = verify(project, staging, packages)
+            if findings:
+                # An edit in another environment may have reached uv's cache through a hard link.
+                # rattler's own cache is checked, and healed, at each use.
+                _forget_wheels(findings)
+                shutil.rmtree(staging)
+                _fill(project, staging, packages)
+                findings = verify(project, staging, packages)
+            if findings:
                 raise CannotError(
                     f"what was installed is not what is locked: {findings[0].text}",
                     f"remove the cache {cache_dir()}, and {RETRY}",
@@ -73,6 +76,15 @@ def create(project: Project, packages: Sequence[Package]) -> None:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         _register(project.prefix)
+
+
+def _check_path(prefix: Path) -> None:
+    """Refuse a path that breaks packages: it is written into their files, into quotes."""
+    if bad := set(str(prefix)) & set("'\"\n\r"):
+        raise CannotError(
+            f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which conda packages cannot take",
+            f"move the project to another path, and {RETRY}",
+        )
 
 
 @contextlib.contextmanager
@@ -119,11 +131,16 @@ def _fill(project: Project, staging: Path, packages: Sequence[Package]) -> None:
     wheels = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(wheels)} from PyPI")
     _check_local_archives(conda)
-    _install_conda(conda, staging, project.prefix)
-    if wheels:
-        _install_wheels(wheels, staging)
-    if project.pyproject.is_file():
-        _install_project(project, staging)
+    with ThreadPoolExecutor() as pool:
+        # pip takes its time to tell its settings: long enough to link the conda packages.
+        settings = pool.submit(indexes.uv_environment)
+        _install_conda(conda, staging, project.prefix)
+        env = {**settings.result(), **_uv_settings()}
+        steps = [pool.submit(_install_wheels, wheels, staging, env)] if wheels else []
+        if project.pyproject.is_file():
+            steps.append(pool.submit(_install_project, project, staging, env))
+        for step in steps:
+            step.result()
     _point_scripts(staging, project.prefix, site_packages(staging, packages))
     stamp.write(staging, project)
 
@@ -156,14 +173,16 @@ def _install_conda(packages: Sequence[Package], staging: Path, prefix: Path) -> 
     edited in one environment is the same file, hard-linked, in the cache.
     """
     cache = PackageCache.new_layered([cache_dir() / "pkgs"], validation_mode=ValidationMode.full())
+    client = network.client()
     try:
         asyncio.run(
             install(
-                [_record(package) for package in packages],
+                [package.record for package in packages],
                 staging,
+                platform=Subdir(packages[0].platform),
                 alternative_target_prefix=prefix,
                 package_cache=cache,
-                client=network.client(),
+                client=client,
                 show_progress=console.on_terminal(),
             )
         )
@@ -173,71 +192,54 @@ def _install_conda(packages: Sequence[Package], staging: Path, prefix: Path) -> 
         ) from None
 
 
-def _record(package: Package) -> RepoDataRecord:
-    number = package.build.rpartition("_")[2]
-    record = PackageRecord(
-        package.name,
-        package.version,
-        BuildString(package.build),
-        int(number) if number.isdigit() else 0,
-        package.subdir,
-        depends=[f"{name} {spec}".strip() for name, spec in package.dependencies.items()],
-        sha256=bytes.fromhex(package.sha256),
-        md5=bytes.fromhex(package.md5) if package.md5 else None,
-    )
-    return RepoDataRecord(record, package.file_name, package.url, package.channel)
-
-
 def _causes(error: Exception) -> str:
-    """rattler's chain of causes as one line, without what URLs may hold of secrets."""
+    """rattler's chain of causes as one line."""
     lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
     unique = list(dict.fromkeys(line for line in lines if line))
-    text = "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
-    return re.sub(r"(://)[^/@\s]*@", r"\1", text)
+    return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
 
 
-def _install_wheels(packages: Sequence[Package], staging: Path) -> None:
-    """Let uv install `packages`, from its cache when it has them all, else from the index."""
+def _install_wheels(packages: Sequence[Package], staging: Path, env: Mapping[str, str]) -> None:
+    """Let uv install `packages`, each a wheel of the locked sha256."""
     pins = [f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages]
-    command = [*_uv_install(staging), "--require-hashes", "--only-binary", ":all:"]
-    command += ["--requirement", "-"]
-    offline = process.run([*command, "--offline"], env=_uv_environment(), stdin="".join(pins))
-    if offline.returncode == 0:
-        return
-    env = {**indexes.uv_environment(), **_uv_environment()}
-    result = process.run(command, env=env, stdin="".join(pins))
-    if result.returncode:
+    words = ["--require-hashes", "--only-binary", ":all:", "--requirement", "-"]
+    if problem := _uv_install(words, staging, env, "".join(pins)):
         raise CannotError(
-            f"the PyPI packages could not be installed: {last_line(result.stdout)}",
+            f"the PyPI packages could not be installed: {problem}",
             f"check the network and pip's index settings, and {RETRY}",
         )
 
 
-def _install_project(project: Project, staging: Path) -> None:
+def _install_project(project: Project, staging: Path, env: Mapping[str, str]) -> None:
     """Install the project itself as a link to its sources."""
-    command = [*_uv_install(staging), "--editable", str(project.root)]
-    offline = process.run([*command, "--offline"], env=_uv_environment())
-    if offline.returncode == 0:
-        return
-    # Another build backend than uv's own has to be fetched.
-    env = {**indexes.uv_environment(), **_uv_environment()}
-    result = process.run(command, env=env)
-    if result.returncode:
+    if problem := _uv_install(["--editable", str(project.root)], staging, env):
         raise CannotError(
-            f"the project itself could not be installed: {last_line(result.stdout)}",
+            f"the project itself could not be installed: {problem}",
             f"correct pyproject.toml, and {RETRY}",
         )
 
 
-def _uv_install(staging: Path) -> list[str]:
-    command = [uv.find_uv_bin(), "pip", "install", "--no-deps", "--no-progress", "--no-config"]
-    return [*command, "--break-system-packages", "--python", str(python_in(staging))]
+def _uv_install(
+    words: Sequence[str], staging: Path, env: Mapping[str, str], stdin: str | None = None
+) -> str | None:
+    """`uv pip install` from uv's cache, else from the index; the error, where there is one."""
+    command = [_UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
+    command += ["--break-system-packages", "--python", str(python_in(staging)), *words]
+    if process.run([*command, "--offline"], env=env, stdin=stdin).returncode == 0:
+        return None
+    result = process.run(command, env=env, stdin=stdin)
+    return last_line(result.stdout) if result.returncode else None
 
 
-def _uv_environment() -> dict[str, str]:
-    # Copies: a hard link would let an edit in one environment reach uv's cache, and the others.
-    own = {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_LINK_MODE": "copy", "UV_NO_COLOR": "1"}
-    return {**os.environ, **own}
+def _uv_settings() -> dict[str, str]:
+    return {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
+
+
+def _forget_wheels(findings: Sequence[Finding]) -> None:
+    names = sorted({finding.package for finding in findings if finding.package})
+    process.run(
+        [_UV, "cache", "clean", "--no-config", *names], env={**os.environ, **_uv_settings()}
+    )
 
 
 def _point_scripts(staging: Path, prefix: Path, site: Path) -> None:

@@ -6,50 +6,44 @@ hashes, missing dependencies); what is installed here is only what passes every 
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
-from packaging.tags import Tag
+from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from rattler import Channel
+from rattler import Channel, PackageRecord, RepoDataRecord
+from rattler.package.build_string import BuildString
 
 from condaw.outcome import CannotError
 from condaw.project import Project
 
-try:
-    from yaml import CSafeLoader as SafeLoader
-except ImportError:  # a PyYAML without libyaml reads the same, more slowly
-    from yaml import SafeLoader  # type: ignore[assignment]
-
-FIELDS = {
-    "name": str,
-    "version": str,
-    "manager": str,
-    "platform": str,
-    "dependencies": dict,
-    "url": str,
-    "hash": dict,
-    "category": str,
-    "optional": bool,
-    "source": dict,
-    "build": str,
-}
-HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "md5": re.compile(r"[0-9a-f]{32}")}
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""A PyYAML without libyaml reads the same, more slowly."""
+DOCUMENT = {"version": int, "metadata": dict, "package": list}
+METADATA = {"content_hash": dict, "channels": list, "platforms": list, "sources": list}
+EXTRAS = {f"{kind}_metadata": dict for kind in ("time", "git", "inputs", "custom")}
+CHANNEL = {"url": str, "used_env_vars": list}
+ENTRY = {"name": str, "version": str, "manager": str, "platform": str, "url": str, "hash": dict}
+OPTIONAL = {"dependencies": dict, "category": str, "optional": bool, "source": dict, "build": str}
+FILE_NAME = re.compile(r"[\w.!+~-]+\.(conda|tar\.bz2|whl)", re.ASCII)
 WHEEL_PLATFORMS = {
-    "linux-64": re.compile(r"(many)?linux\w*_x86_64"),
-    "linux-aarch64": re.compile(r"(many)?linux\w*_aarch64"),
-    "linux-ppc64le": re.compile(r"(many)?linux\w*_ppc64le"),
-    "osx-64": re.compile(r"macosx_\w+_(x86_64|universal2|intel)"),
-    "osx-arm64": re.compile(r"macosx_\w+_(arm64|universal2)"),
-    "win-64": re.compile(r"win_amd64"),
-    "win-arm64": re.compile(r"win_arm64"),
+    "linux-64": r"(many)?linux\w*_x86_64",
+    "linux-aarch64": r"(many)?linux\w*_aarch64",
+    "osx-64": r"macosx_\w+_(x86_64|universal2|intel)",
+    "osx-arm64": r"macosx_\w+_(arm64|universal2)",
+    "win-64": r"win_amd64",
+    "win-arm64": r"win_arm64",
 }
 """The platform tags of wheels that fit a subdir (PyPA specification, platform compatibility)."""
+PYPI_NAMES = Path(__file__).with_name("pypi-names.json")
+"""PyPI projects whose conda package has another name; conda-lock would fetch such a list."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +81,22 @@ class Package:
         """The build string of a conda package (CEP 26: NAME-VERSION-BUILD.EXTENSION)."""
         return self.file_name.removesuffix(".conda").removesuffix(".tar.bz2").rpartition("-")[2]
 
+    @property
+    def record(self) -> RepoDataRecord:
+        """A conda package as rattler takes it."""
+        number = self.build.rpartition("_")[2]
+        record = PackageRecord(
+            self.name,
+            self.version,
+            BuildString(self.build),
+            int(number) if number.isdigit() else 0,
+            self.subdir,
+            depends=[f"{name} {spec}".strip() for name, spec in self.dependencies.items()],
+            sha256=bytes.fromhex(self.sha256),
+            md5=bytes.fromhex(self.md5) if self.md5 else None,
+        )
+        return RepoDataRecord(record, self.file_name, self.url, self.channel)
+
 
 @dataclass(frozen=True)
 class Defect:
@@ -99,12 +109,13 @@ class Defect:
 class LockError(CannotError):
     """A lock that does not pass; `defects` holds every reason."""
 
-    def __init__(self, defects: Sequence[Defect]) -> None:
+    def __init__(self, defects: Iterable[Defect]) -> None:
         self.defects = sorted(set(defects), key=lambda defect: (defect.line, defect.text))
         shown = [f"line {defect.line}: {defect.text}" for defect in self.defects[:3]]
         more = [f"and {len(self.defects) - 3} more"] if len(self.defects) > 3 else []
+        self.reasons = "; ".join(shown + more)
         super().__init__(
-            "conda-lock.yml is not acceptable: " + "; ".join(shown + more),
+            f"conda-lock.yml is not acceptable: {self.reasons}",
             "restore it from version control, or make it again: python -m condaw lock",
         )
 
@@ -113,34 +124,28 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
     """The packages that `path` locks for `platform`, each fit to be installed.
 
     `channels` are the URLs that conda packages may come from.
-    Raises LockError with every defect of that platform's part, or CannotError when the file
-    cannot be read or does not have the platform.
+    Raises LockError with every defect of the file's form and of that platform's packages, or
+    CannotError when the file cannot be read or does not have the platform.
     """
-    document, line_numbers = _load(path)
-    if document.get("version") != 1:
-        raise LockError([Defect(1, f"format version {document.get('version')!r} is not 1")])
-    if not isinstance(document.get("package"), list):
-        raise LockError([Defect(1, "there is no list of packages")])
-    metadata = document.get("metadata")
-    platforms = metadata.get("platforms") if isinstance(metadata, dict) else None
-    if not isinstance(platforms, list):
-        raise LockError([Defect(1, "there is no list of platforms under metadata")])
+    document, lines = _load(path)
+    if reasons := list(_head(document)):
+        raise LockError(Defect(1, reason) for reason in reasons)
+    platforms = document["metadata"]["platforms"]
     if platform not in platforms:
         raise CannotError(
-            f"conda-lock.yml has no {platform}, only {', '.join(map(str, platforms))}",
+            f"conda-lock.yml has no {platform}, only {', '.join(platforms)}",
             f"add {platform} under platforms: in environment.yml and run: python -m condaw lock",
         )
-    defects: list[Defect] = []
-    packages: list[Package] = []
-    for entry, line in zip(document["package"], line_numbers, strict=True):
-        if isinstance(entry, dict) and entry.get("platform") not in (None, platform):
-            continue
-        reasons = _shape(entry)
-        if not reasons:
-            packages.append(_package(entry, line))
+    packages, defects = [], []
+    for entry, line in zip(document["package"], lines, strict=True):
+        reasons = list(_shape(entry, platforms))
         defects += [Defect(line, reason) for reason in reasons]
-    defects += check(packages, platform, list(channels))
-    if defects:
+        if not reasons and entry["platform"] == platform:
+            texts = {key: entry[key] for key in ("manager", "name", "version", "platform", "url")}
+            hashes = {"sha256": entry["hash"]["sha256"], "md5": entry["hash"].get("md5")}
+            needs = entry.get("dependencies", {})
+            packages.append(Package(**texts, **hashes, dependencies=needs, line=line))
+    if defects or (defects := list(_check(packages, platform, list(channels)))):
         raise LockError(defects)
     return packages
 
@@ -148,15 +153,12 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
 def channel_urls(project: Project) -> list[str]:
     """The channels of environment.yml as URLs, without a slash at the end."""
     try:
-        content = yaml.load(project.environment_yml.read_text(encoding="utf-8"), SafeLoader)
+        content = yaml.safe_load(project.environment_yml.read_text(encoding="utf-8"))
         channels = [str(channel) for channel in content["channels"]]
-    except FileNotFoundError:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
         raise CannotError(
-            "there is no environment.yml", "restore it from version control"
-        ) from None
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
-        raise CannotError(
-            "environment.yml has no readable list of channels", "correct it"
+            "there is no environment.yml with a readable list of channels",
+            "correct it, or restore it from version control",
         ) from None
     refuse_channels(channels)
     return [str(Channel(name).base_url).rstrip("/") for name in channels if name != "nodefaults"]
@@ -165,55 +167,38 @@ def channel_urls(project: Project) -> list[str]:
 def refuse_channels(channels: Iterable[str]) -> None:
     """Raise CannotError for a channel that no lock should be made from."""
     for channel in channels:
-        if channel == "defaults" or re.search(r"/pkgs/(main|r|msys2|free)/?$", channel):
+        for fault in url_faults(channel):
             raise CannotError(
-                "environment.yml names the channel `defaults`, whose terms need a licence",
-                "use conda-forge instead",
-            )
-        if has_credentials(channel):
-            raise CannotError(
-                "a channel in environment.yml holds a password or token, which would get into"
-                " the lock",
-                "remove it there, and keep it in netrc or in rattler's credential store",
+                f"the channel {channel} in environment.yml {fault}",
+                "write another there; passwords belong in netrc or in rattler's credential store",
             )
 
 
-def has_credentials(url: str) -> bool:
-    """Whether `url` carries a user, a password or a conda token (`/t/TOKEN/`)."""
+def url_faults(url: str) -> Iterator[str]:
+    """What makes `url`, or the name of a channel, unfit for a lock."""
     parts = urlsplit(url)
-    return "@" in parts.netloc or parts.path.startswith("/t/") or "token=" in parts.query.lower()
+    if re.search(r"(^defaults|/pkgs/(main|r|msys2|free))(/|$)", url):
+        yield "is `defaults`, whose terms need a licence: use conda-forge"
+    if parts.scheme not in ("", "https", "http", "file"):
+        yield f"has the scheme {parts.scheme!r}"
+    if parts.scheme.startswith("http") and re.search(r"//[^/]*@|/t/|\$|\?.*token", url, re.I):
+        yield "holds a password, a token or a variable for one"
+    if parts.scheme == "http" and not _is_near(parts.hostname or ""):
+        yield "is plain http, where https is due"
 
 
-def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -> list[Defect]:
-    """Every rule that needs more than the shape of a single entry."""
-    defects = [
-        Defect(package.line, f"{package.name}: {reason}")
-        for package in packages
-        for reason in _source(package, platform, channels)
-    ]
-    seen: set[tuple[str, str]] = set()
-    for package in packages:
-        key = package.manager, canonicalize_name(package.name)
-        if key in seen:
-            defects.append(Defect(package.line, f"{package.name} is locked twice"))
-        seen.add(key)
-    names = {name for _, name in seen}
-    defects += [
-        Defect(package.line, f"{package.name} needs {dependency}, which is not locked")
-        for package in packages
-        for dependency in package.dependencies
-        if not dependency.startswith("__") and canonicalize_name(dependency) not in names
-    ]
-    defects += _wheels(packages, platform)
-    if packages and not any(p.name == "python" and p.manager == "conda" for p in packages):
-        defects.append(Defect(packages[0].line, f"there is no python for {platform}"))
-    return defects
+def _is_near(host: str) -> bool:
+    """Whether `host` is this machine or in its own network (RFC 1918, 6761, 6762, 8375)."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".home.arpa"))
 
 
-def _load(path: Path) -> tuple[dict[str, Any], list[int]]:
+def _load(path: Path) -> tuple[Any, list[int]]:
     """The document, and the line at which each entry of `package` begins."""
     try:
-        loader = SafeLoader(path.read_text(encoding="utf-8"))
+        loader = LOADER(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
         document = loader.construct_document(node) if node else None
     except FileNotFoundError:
@@ -227,106 +212,143 @@ def _load(path: Path) -> tuple[dict[str, Any], list[int]]:
     if node is None or not isinstance(document, dict):
         raise LockError([Defect(1, "it is not a mapping")])
     entries = next((value for key, value in node.value if key.value == "package"), None)
-    lines = [child.start_mark.line + 1 for child in getattr(entries, "value", [])]
-    return document, lines
+    nodes = entries.value if isinstance(entries, yaml.SequenceNode) else []
+    repeating = [n.start_mark.line + 1 for n in (node, *nodes) if _repeats(n)]
+    if repeating:
+        raise LockError(Defect(line, "the same field is there twice") for line in repeating)
+    return document, [child.start_mark.line + 1 for child in nodes]
 
 
-def _shape(entry: object) -> list[str]:
-    """What is wrong with one entry taken by itself."""
-    if not isinstance(entry, dict):
-        return ["an entry is not a mapping"]
-    name = entry.get("name", "an entry")
-    reasons = [f"{name}: unknown field {key!r}" for key in entry if key not in FIELDS]
-    reasons += [
-        f"{name}: {key} is not a {kind.__name__}"
-        for key, kind in FIELDS.items()
-        if key in entry and not isinstance(entry[key], kind)
-    ]
-    required = ("name", "version", "manager", "platform", "url", "hash")
-    reasons += [f"{name}: {key} is missing" for key in required if key not in entry]
+def _repeats(node: yaml.Node) -> bool:
+    """Whether a mapping, or one right in it, has a key twice: readers differ in which they see."""
+    values = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
+    mappings = [n.value for n in (node, *values) if isinstance(n, yaml.MappingNode)]
+    return any(len({str(key.value) for key, _ in pairs}) < len(pairs) for pairs in mappings)
+
+
+def _fields(
+    value: object, required: Mapping[str, type], optional: Mapping[str, type]
+) -> Iterator[str]:
+    """What is wrong with the fields of a mapping: unknown, missing, of another type."""
+    if not isinstance(value, dict):
+        yield "it is not a mapping"
+        return
+    known = {**required, **optional}
+    yield from (f"unknown field {key!r}" for key in value if key not in known)
+    yield from (f"{key} is missing" for key in required if key not in value)
+    for key, kind in known.items():
+        if key in value and not isinstance(value[key], kind):
+            yield f"{key} is not a {kind.__name__}"
+
+
+def _head(document: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with everything but the packages."""
+    if document.get("version") != 1:
+        yield "the version of its format is not 1"
+        return
+    reasons = list(_fields(document, DOCUMENT, {}))
+    reasons = reasons or list(_fields(document["metadata"], METADATA, EXTRAS))
+    yield from (f"metadata: {reason}" for reason in reasons)
     if reasons:
-        return reasons
-    if entry["manager"] not in ("conda", "pip"):
-        reasons.append(f"{name}: unknown manager {entry['manager']!r}")
-    if "sha256" not in entry["hash"]:
-        reasons.append(f"{name}: there is no sha256")
-    for algorithm, value in entry["hash"].items():
-        pattern = HEX.get(algorithm)
-        if pattern is None:
-            reasons.append(f"{name}: unknown hash {algorithm!r}")
-        elif not isinstance(value, str) or not pattern.fullmatch(value):
-            reasons.append(f"{name}: {algorithm} is malformed")
-    for dependency, spec in entry.get("dependencies", {}).items():
-        if not isinstance(dependency, str) or not isinstance(spec, str):
-            reasons.append(f"{name}: dependencies are not names with versions")
-    return reasons
+        return
+    metadata = document["metadata"]
+    if not all(isinstance(platform, str) for platform in metadata["platforms"]):
+        yield "metadata: platforms are not names"
+    if not all(_is_hex(value, "sha256") for value in metadata["content_hash"].values()):
+        yield "metadata: content_hash is malformed"
+    for channel in metadata["channels"]:
+        reasons = list(_fields(channel, CHANNEL, {})) or list(url_faults(channel["url"]))
+        if not reasons and channel["used_env_vars"]:
+            reasons = ["used_env_vars: it needs a password or token"]
+        yield from (f"metadata: a channel: {reason}" for reason in reasons)
 
 
-def _package(entry: Mapping[str, Any], line: int) -> Package:
-    return Package(
-        manager=entry["manager"],
-        name=entry["name"],
-        version=entry["version"],
-        platform=entry["platform"],
-        url=entry["url"],
-        sha256=entry["hash"]["sha256"],
-        md5=entry["hash"].get("md5"),
-        dependencies=entry.get("dependencies", {}),
-        line=line,
-    )
+def _shape(entry: Any, platforms: Sequence[str]) -> Iterator[str]:
+    """What is wrong with one entry taken by itself."""
+    reasons = list(_fields(entry, ENTRY, OPTIONAL))
+    if not reasons:
+        hashes = entry["hash"]
+        malformed = (f"{key} is malformed" for key in hashes if not _is_hex(hashes[key], key))
+        reasons = list(_fields(hashes, {"sha256": str}, {"md5": str})) or list(malformed)
+        if entry["manager"] not in ("conda", "pip"):
+            reasons.append(f"unknown manager {entry['manager']!r}")
+        if entry["platform"] not in platforms:
+            reasons.append(f"the platform {entry['platform']!r} is not one of the lock's")
+        pairs = entry.get("dependencies", {}).items()
+        if not all(isinstance(text, str) for pair in pairs for text in pair):
+            reasons.append("dependencies are not names with versions")
+    name = entry.get("name") if isinstance(entry, dict) else None
+    yield from (f"{name if isinstance(name, str) else 'an entry'}: {text}" for text in reasons)
 
 
-def _source(package: Package, platform: str, channels: Sequence[str]) -> list[str]:
-    """What is wrong with where an entry comes from."""
-    parts = urlsplit(package.url)
-    reasons = []
-    if has_credentials(package.url):
-        reasons.append("its URL holds credentials")
-    if package.manager == "pip":
-        if parts.scheme not in ("https", "http", "file"):
-            reasons.append(f"its URL has the scheme {parts.scheme!r}")
-        return reasons
-    stem = f"{package.name}-{package.version}-{package.build}"
-    if package.file_name not in (f"{stem}.conda", f"{stem}.tar.bz2"):
-        reasons.append(f"its URL is of another package, {package.file_name}")
-    if package.subdir not in (platform, "noarch"):
-        reasons.append(f"its URL is of the platform {package.subdir}")
-    if package.channel not in channels:
-        reasons.append("its URL is outside the channels of environment.yml")
-    return reasons
+def _is_hex(value: object, algorithm: str) -> bool:
+    digits = {"sha256": 64, "md5": 32}.get(algorithm, 0)
+    return isinstance(value, str) and bool(re.fullmatch(f"[0-9a-f]{{{digits}}}", value))
 
 
-def _wheels(packages: Sequence[Package], platform: str) -> list[Defect]:
-    """PyPI entries whose file is not a wheel that the locked Python on `platform` takes."""
-    python = next((p.version for p in packages if p.name == "python"), "0.0").split(".")
-    minor = int(python[1]) if len(python) > 1 and python[1].isdigit() else 0
-    defects = []
+def _check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -> Iterator[Defect]:
+    """Every rule that needs more than the shape of a single entry."""
+    python = next((p for p in packages if p.name == "python" and p.manager == "conda"), None)
+    if python is None:
+        yield Defect(packages[0].line if packages else 1, f"there is no python for {platform}")
+        return
+    tags = _wheel_tags(python.version)
+    seen: set[tuple[str, str]] = set()
     for package in packages:
-        if package.manager != "pip":
-            continue
-        try:
-            name, version, _, tags = parse_wheel_filename(package.file_name)
-        except ValueError:
-            defects.append(Defect(package.line, f"{package.name}: its URL is not of a wheel"))
-            continue
-        if name != canonicalize_name(package.name) or str(version) != package.version:
-            reason = f"its URL is of another package, {package.file_name}"
-            defects.append(Defect(package.line, f"{package.name}: {reason}"))
-        elif not any(_fits(tag, platform, minor) for tag in tags):
-            reason = f"{package.file_name} does not fit Python 3.{minor} on {platform}"
-            defects.append(Defect(package.line, f"{package.name}: {reason}"))
-    return defects
+        key = package.manager, canonicalize_name(package.name)
+        if key in seen:
+            yield Defect(package.line, f"{package.name} is locked twice")
+        seen.add(key)
+        wrong = [f"its URL {fault}" for fault in url_faults(package.url)]
+        if package.manager == "conda":
+            wrong += _conda(package, platform, channels)
+        else:
+            wrong += _wheel(package, platform, tags, python.version)
+        yield from (Defect(package.line, f"{package.name}: {reason}") for reason in wrong)
+    yield from _closure(packages, {name for _, name in seen})
 
 
-def _fits(tag: Tag, platform: str, minor: int) -> bool:
-    """Whether a wheel's tag fits CPython 3.`minor` on `platform` (PEP 425, PEP 384)."""
-    wanted = WHEEL_PLATFORMS.get(platform)
-    if tag.platform != "any" and not (wanted and wanted.fullmatch(tag.platform)):
-        return False
-    match = re.fullmatch(r"(py|cp)3(\d*)", tag.interpreter)
-    if not match:
-        return False
-    built_for = int(match[2] or 0)
-    if tag.abi == f"cp3{minor}":
-        return built_for == minor
-    return tag.abi in ("none", "abi3") and built_for <= minor
+def _closure(packages: Sequence[Package], names: set[str]) -> Iterator[Defect]:
+    """Dependencies that are not in the lock; what conda brings may have another name on PyPI."""
+    pairs = json.loads(PYPI_NAMES.read_text(encoding="utf-8")).values()
+    renamed = {p["pypi_name"] for p in pairs if canonicalize_name(p["conda_name"]) in names}
+    for package in packages:
+        for name in package.dependencies:
+            if not name.startswith("__") and canonicalize_name(name) not in names | renamed:
+                yield Defect(package.line, f"{package.name} needs {name}, which is not locked")
+
+
+def _conda(package: Package, platform: str, channels: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the URL of a conda package."""
+    stem = f"{package.name}-{package.version}-{package.build}"
+    named = package.file_name in (f"{stem}.conda", f"{stem}.tar.bz2")
+    if not named or not FILE_NAME.fullmatch(package.file_name):
+        yield f"its URL is of another package, {package.file_name}"
+    if package.subdir not in (platform, "noarch"):
+        yield f"its URL is of the platform {package.subdir}"
+    if package.channel not in channels:
+        yield "its URL is outside the channels of environment.yml"
+
+
+def _wheel(package: Package, platform: str, fitting: set[Tag], python: str) -> Iterator[str]:
+    """What is wrong with the file of a PyPI package."""
+    try:
+        name, version, _, tags = parse_wheel_filename(package.file_name)
+    except ValueError:
+        yield "its URL is not of a wheel"
+        return
+    if name != canonicalize_name(package.name) or str(version) != package.version:
+        yield f"its URL is of another package, {package.file_name}"
+    wanted = re.compile(WHEEL_PLATFORMS.get(platform, "none"))
+    ours = {tag.platform: "here" for tag in tags if wanted.fullmatch(tag.platform)}
+    here = {Tag(t.interpreter, t.abi, ours.get(t.platform, t.platform)) for t in tags}
+    if not here & fitting:
+        yield f"{package.file_name} does not fit Python {python} on {platform}"
+
+
+def _wheel_tags(python: str) -> set[Tag]:
+    """The tags of wheels that CPython `python` takes (PEP 425); its platform is `here`."""
+    version = [int(part) for part in re.findall(r"\d+", python)[:2]]
+    interpreter = "cp" + "".join(map(str, version))
+    specific = cpython_tags(version, [interpreter], ["here"])
+    return {*specific, *compatible_tags(version, interpreter, ["here"])}

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from rattler import Client, Config
+import yaml
+from rattler import Channel, Client, Config
+from rattler.exceptions import ConfigError
+from rattler.networking import middleware
+
+from condaw.outcome import CannotError
 
 TIMEOUT = 60
 """Seconds without an answer, after which a request is given up and tried again."""
@@ -13,10 +24,77 @@ TIMEOUT = 60
 @functools.cache
 def config() -> Config:
     """rattler's own configuration files: mirrors, proxies, TLS roots, credential store."""
-    return Config.load_from_default_locations("rattler")
+    try:
+        return Config.load_from_default_locations("rattler")
+    except ConfigError as error:
+        raise CannotError(f"rattler's config.toml cannot be read: {error}", "correct it") from None
 
 
 @functools.cache
 def client() -> Client:
-    """A client that follows `config`, tries again three times, and does not wait for ever."""
-    return Client.from_config(config(), max_retries=3, user_agent="condaw", timeout=TIMEOUT)
+    """A client that follows `config` and .condarc, tries again, and does not wait for ever."""
+    options: dict[str, Any] = {"user_agent": "condaw", "timeout": TIMEOUT}
+    if not (found := mirrors()):
+        return Client.from_config(config(), max_retries=3, **options)
+    # `from_config` would give the mirror the credentials of the host that it stands for.
+    if store := config().authentication_override_file:
+        os.environ.setdefault("RATTLER_AUTH_FILE", str(store))
+    headers = {urlsplit(url).hostname: _basic(url) for urls in found.values() for url in urls}
+    bare = {key: [_without_password(url) for url in urls] for key, urls in found.items()}
+    return Client(
+        [
+            middleware.RetryMiddleware(3),
+            middleware.MirrorMiddleware(bare),
+            middleware.AddHeadersMiddleware(lambda host, path: headers.get(host)),
+            middleware.AuthenticationMiddleware(),
+            middleware.OciMiddleware(),
+        ],
+        **options,
+    )
+
+
+def mirrors() -> dict[str, list[str]]:
+    """Where to fetch instead of a public URL: as rattler has it, else as conda has it."""
+    found = {}
+    settings = _condarc()
+    public = str(Channel("any").base_url).removesuffix("any/")
+    if alias := os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias"):
+        found[public] = [f"{alias.rstrip('/')}/"]
+    for name, location in (settings.get("custom_channels") or {}).items():
+        found[f"{public}{name}/"] = [f"{location.rstrip('/')}/{name}/"]
+    return {**found, **config().mirrors}
+
+
+def _condarc() -> dict[str, Any]:
+    """conda's configuration; what is nearer to the user comes later and wins.
+
+    Source: conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to a conda
+    installation. Variables in it are expanded, as conda does.
+    """
+    system = "C:/ProgramData/conda/.condarc" if sys.platform == "win32" else "/etc/conda/.condarc"
+    xdg = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    files = [system, f"{xdg}/conda/.condarc", "~/.conda/.condarc", "~/.condarc"]
+    settings: dict[str, Any] = {}
+    for file in [*files, os.environ.get("CONDARC") or "~/.condarc"]:
+        try:
+            text = Path(file).expanduser().read_text(encoding="utf-8")
+            settings |= yaml.safe_load(os.path.expandvars(text)) or {}
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, RuntimeError):
+            continue
+        except (OSError, ValueError, TypeError, yaml.YAMLError):
+            raise CannotError(f"{file} cannot be read", "correct it") from None
+    return settings
+
+
+def _basic(url: str) -> dict[str, str]:
+    """The header for the user and password in `url`, if there are any (RFC 7617)."""
+    parts = urlsplit(url)
+    if not parts.username:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

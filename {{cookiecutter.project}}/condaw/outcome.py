@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 
 FINE = 0
@@ -14,16 +15,23 @@ CANNOT = 3
 """The command could not do its work; the message says why and what to do."""
 
 
+def redacted(text: str) -> str:
+    """`text` without the passwords and tokens that URLs in it hold."""
+    text = re.sub(r"(://)[^/@\s]*@", r"\1", text)
+    return re.sub(r"(://\S*?/t/|[?&][\w-]*token=)[^/&\s)'\"]+", r"\1*****", text, flags=re.I)
+
+
 class CannotError(Exception):
     """Work that could not be done.
 
     `cause` is one sentence for people; `next_step` is the command or action that goes on.
+    Neither holds a password or token of a URL, whatever is passed.
     """
 
     def __init__(self, cause: str, next_step: str) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.next_step = next_step
+        super().__init__(redacted(cause))
+        self.cause = redacted(cause)
+        self.next_step = redacted(next_step)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
@@ -33,46 +32,32 @@ from conda_lock.src_parser import make_lock_spec
 from conda_lock.virtual_package import FakeRepoData, default_virtual_package_repodata
 
 from condaw import indexes, launchers, lock, solver
+from condaw.changes import Change, compare
 from condaw.engine import last_line
 from condaw.outcome import CannotError
 from condaw.project import Project
 
-NAMES = Path(__file__).with_name("pypi-names.json")
-"""PyPI projects whose conda package has another name; conda-lock would fetch such a list."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One package whose version differs between two locks, on `platforms`."""
-
-    name: str
-    old: str | None
-    new: str | None
-    platforms: tuple[str, ...]
-
-    def __str__(self) -> str:
-        step = f"{self.old} -> {self.new}" if self.old and self.new else self.new or self.old
-        sign = "+" if not self.old else "-" if not self.new else " "
-        return f"{sign} {self.name} {step}  ({', '.join(self.platforms)})"
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
+UNCHANGED = "conda-lock.yml is as it was"
+_NEXT = f"correct environment.yml, or check the network and pip's settings; {UNCHANGED}"
 
 
 def stale_platforms(project: Project) -> list[str]:
     """The platforms of environment.yml for which the lock was made from something else.
 
     Decided by conda-lock's content hash, without a solve.
+    Raises CannotError when there is no lock, or one that is not acceptable.
     """
     specification = _specification(project)
-    current = _parse(project.lock_file)
+    made_from = _parse(project.lock_file).metadata.content_hash
+    channels = lock.channel_urls(project)
+    for platform in made_from:
+        lock.read(project.lock_file, platform, channels)
     virtual = default_virtual_package_repodata()
     with virtual:
         return [
             platform
             for platform in specification.platforms
-            if current is None
-            or current.metadata.content_hash.get(platform)
+            if made_from.get(platform)
             not in backwards_compatible_content_hashes(specification, virtual, platform)
         ]
 
@@ -87,25 +72,23 @@ def relock(
     Raises CannotError, and leaves the lock alone, when there is no solution.
     """
     specification = _specification(project)
-    if unknown := set(platforms) - set(specification.platforms):
-        raise CannotError(
-            f"{', '.join(sorted(unknown))} is not under platforms: in environment.yml",
-            "add it there, or name one of " + ", ".join(specification.platforms),
-        )
-    old = _parse(project.lock_file)
-    if (update or platforms) and old is None:
-        raise CannotError("there is no lock yet to update", "run: python -m condaw lock")
+    partial = bool(update or platforms)
+    old = _parse(project.lock_file) if partial or project.lock_file.exists() else None
+    before = old.package if old else []
+    _refuse_unknown(update, {entry.name for entry in before}, "in conda-lock.yml")
+    _refuse_unknown(platforms, set(specification.platforms), "under platforms: in environment.yml")
     virtual = default_virtual_package_repodata()
-    with _solver_environment(project, update), virtual:
-        new = _solve(project, specification, virtual, old, update, platforms)
+    with virtual:
+        new = _solve(project, specification, virtual, before, update, platforms)
         # The index that pip reads is this machine's affair: it is no part of the lock's inputs.
         hashes = compute_content_hashes(specification, virtual)
-    if old is not None and platforms:
-        new.package += [entry for entry in old.package if entry.platform not in platforms]
+    if old and platforms:
+        new.package += [entry for entry in before if entry.platform not in platforms]
         hashes = {**old.metadata.content_hash, **{name: hashes[name] for name in platforms}}
     new.metadata.content_hash = {name: hashes[name] for name in specification.platforms}
+    _keep_urls(before, new.package)
     _write(project, new)
-    return changes(old.package if old else [], new.package)
+    return compare(before, new.package)
 
 
 def pin(project: Project) -> list[Change]:
@@ -132,57 +115,48 @@ def pin(project: Project) -> list[Change]:
         scratch = Project(Path(folder))
         yaml.dump(content, scratch.environment_yml)
         versions: dict[str, list[str]] = defaultdict(list)
-        for change in relock(scratch):
-            versions[change.name].append(str(change.new))
+        relock(scratch)
+        for entry in _parse(scratch.lock_file).package:
+            if entry.manager == "conda":
+                versions[entry.name].append(entry.version)
         for index, spec in enumerate(content["dependencies"]):
             if isinstance(spec, str):
                 name = str(MatchSpec(spec).name.normalized)
                 content["dependencies"][index] = f"{name}=={min(versions[name], key=Version)}"
         yaml.dump(content, scratch.environment_yml)
         relock(scratch)
-        difference = changes(_entries(project), _entries(scratch))
+        before = _parse(project.lock_file).package if project.lock_file.exists() else []
+        difference = compare(before, _parse(scratch.lock_file).package)
         shutil.copyfile(scratch.lock_file, project.lock_file)
         shutil.copyfile(scratch.environment_yml, project.environment_yml)
     return difference
 
 
-def changes(old: Sequence[LockedDependency], new: Sequence[LockedDependency]) -> list[Change]:
-    """What differs between the entries of two locks; platforms with the same step are folded."""
-    before = {(entry.name, entry.platform): entry.version for entry in old}
-    after = {(entry.name, entry.platform): entry.version for entry in new}
-    steps: dict[tuple[str, str | None, str | None], list[str]] = defaultdict(list)
-    for name, platform in sorted({*before, *after}):
-        was, becomes = before.get((name, platform)), after.get((name, platform))
-        if was != becomes:
-            steps[name, was, becomes].append(platform)
-    return [Change(*step, tuple(platforms)) for step, platforms in steps.items()]
+def _refuse_unknown(names: Sequence[str], known: set[str], where: str) -> None:
+    if unknown := sorted(set(names) - known):
+        raise CannotError(f"{', '.join(unknown)} is not {where}", "name it as it is there")
 
 
 def _specification(project: Project) -> LockSpecification:
     """environment.yml as conda-lock reads it."""
+    lock.channel_urls(project)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            specification = make_lock_spec(
-                src_files=[project.environment_yml], mapping_url=str(NAMES)
+            return make_lock_spec(
+                src_files=[project.environment_yml], mapping_url=str(lock.PYPI_NAMES)
             )
-    except FileNotFoundError:
-        raise CannotError(
-            "there is no environment.yml", "restore it from version control"
-        ) from None
     except Exception as error:
         raise CannotError(
             f"environment.yml cannot be read: {last_line(str(error))}", "correct it"
         ) from None
-    lock.refuse_channels([channel.url for channel in specification.channels])
-    return specification
 
 
-def _parse(lock_file: Path) -> Lockfile | None:
-    """The lock as conda-lock reads it; None when there is none."""
-    if not lock_file.exists():
-        return None
+def _parse(lock_file: Path) -> Lockfile:
+    """The lock as conda-lock reads it."""
     try:
         return parse_conda_lock_file(lock_file)
+    except FileNotFoundError:
+        raise CannotError("there is no conda-lock.yml", "run: python -m condaw lock") from None
     except Exception as error:
         raise CannotError(
             f"conda-lock.yml cannot be read: {last_line(str(error))}",
@@ -190,28 +164,28 @@ def _parse(lock_file: Path) -> Lockfile | None:
         ) from None
 
 
-def _entries(project: Project) -> Sequence[LockedDependency]:
-    current = _parse(project.lock_file)
-    return current.package if current else []
-
-
 def _solve(
     project: Project,
     specification: LockSpecification,
     virtual: FakeRepoData,
-    old: Lockfile | None,
+    before: Sequence[LockedDependency],
     update: Sequence[str],
     platforms: Sequence[str],
 ) -> Lockfile:
     """Let conda-lock solve; its own output is shown only through the error that comes of it."""
     # Simple pages, which every index has; conda-lock's default wants an interface of one index.
-    index = [PipRepository.from_string(_index())]
+    sources = [*specification.pip_repositories, *map(PipRepository.from_string, _indexes())]
     request = specification.model_copy(
-        update={"pip_repositories": index, "allow_pypi_requests": False}
+        update={"pip_repositories": sources, "allow_pypi_requests": False}
     )
-    kept = UpdateSpecification(old.package, list(update)) if old and update else None
+    # What conda brings is held back by the solver: conda-lock would want an installed environment.
+    wheels = [entry for entry in before if entry.manager == "pip"] if update else []
     with tempfile.TemporaryDirectory() as folder:
         front = launchers.write(Path(folder), "conda", "condaw.solver:main", Path(sys.executable))
+        modules = [str(Path(__file__).resolve().parent.parent), *filter(None, sys.path)]
+        os.environ["PYTHONPATH"] = os.pathsep.join(modules)
+        os.environ[solver.KEEP] = str(project.lock_file) if update else ""
+        os.environ[solver.UPDATE] = ",".join(update)
         try:
             with contextlib.redirect_stderr(io.StringIO()):
                 return create_lockfile_from_spec(
@@ -219,22 +193,26 @@ def _solve(
                     spec=request,
                     platforms=list(platforms),
                     lockfile_path=project.lock_file,
-                    update_spec=kept,
+                    update_spec=UpdateSpecification(wheels, list(update)),
+                    strip_auth=True,
                     virtual_package_repo=virtual,
-                    mapping_url=str(NAMES),
+                    mapping_url=str(lock.PYPI_NAMES),
                 )
         except subprocess.CalledProcessError as error:
             raise CannotError(_explanation(error), _NEXT) from None
         except Exception as error:
-            raise CannotError(f"the pip: entries cannot be solved: {error}", _NEXT) from None
+            text = str(error).replace("-dummy-package-", "environment.yml")
+            if isinstance(error, json.JSONDecodeError):
+                text = "one of them has no wheel, and what it needs cannot be told"
+            raise CannotError(f"the pip: entries cannot be solved: {text}", _NEXT) from None
 
 
-def _index() -> str:
-    """The URL of the simple pages that pip reads; the public index's when none is configured."""
-    return indexes.pip_settings().get("index-url") or str(PyPiRepository().url).rstrip("/")
-
-
-_NEXT = "correct environment.yml or the network; conda-lock.yml is as it was"
+def _indexes() -> list[str]:
+    """The URLs of the simple pages that pip reads; the public index's when none is configured."""
+    settings = indexes.pip_settings()
+    first = settings.get("index-url") or str(PyPiRepository().url).rstrip("/")
+    more = settings.get("extra-index-url", "").split()
+    return [first, *(url for url in more if url.startswith("http"))]
 
 
 def _explanation(error: subprocess.CalledProcessError) -> str:
@@ -245,28 +223,26 @@ def _explanation(error: subprocess.CalledProcessError) -> str:
         return f"the solver failed: {last_line(error.stderr or error.stdout)}"
 
 
-@contextlib.contextmanager
-def _solver_environment(project: Project, update: Sequence[str]) -> Iterator[None]:
-    """Variables for the solver front: where its modules are, and what it should leave alone."""
-    before = dict(os.environ)
-    here = str(Path(__file__).resolve().parent.parent)
-    os.environ["PYTHONPATH"] = os.pathsep.join([here, *filter(None, sys.path)])
-    if update:
-        os.environ[solver.KEEP] = str(project.lock_file)
-        os.environ[solver.UPDATE] = ",".join(update)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _keep_urls(before: Sequence[LockedDependency], after: Sequence[LockedDependency]) -> None:
+    """Give a wheel that is still the same file the URL that it had, not one of a mirror."""
+    known = {entry.hash.sha256: entry.url for entry in before if entry.manager == "pip"}
+    for entry in after:
+        entry.url = known.get(entry.hash.sha256, entry.url)
 
 
 def _write(project: Project, content: Lockfile) -> None:
     """Replace the lock by `content`, after condaw's own strict reading of it."""
-    with tempfile.TemporaryDirectory(dir=project.root) as folder:
-        draft = Path(folder, project.lock_file.name)
+    draft = project.root / ".conda-lock.yml.part"
+    try:
         with contextlib.redirect_stderr(io.StringIO()):
             write_conda_lock_file(content, draft, metadata_choices=None)
         for platform in content.metadata.platforms:
             lock.read(draft, platform, lock.channel_urls(project))
         draft.replace(project.lock_file)
+    except lock.LockError as error:
+        raise CannotError(
+            f"what was solved makes no acceptable lock: {error.reasons}",
+            f"choose other versions in environment.yml; {UNCHANGED}",
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)

@@ -18,49 +18,26 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from rattler import (
+    Channel,
     Gateway,
     GenericVirtualPackage,
-    LockFile,
     MatchSpec,
     PackageName,
     RepoDataRecord,
     Version,
     solve,
 )
-from rattler.exceptions import GatewayError, SolverError
+from rattler.exceptions import GatewayError
 from rattler.package.build_string import BuildString
 
-from condaw import network, process
+from condaw import lock, network, process
+from condaw.outcome import CannotError, redacted
 from condaw.project import cache_dir
 
 KEEP = "CONDAW_SOLVER_KEEP"
 """Names a lock whose versions the solver prefers: what `condaw lock --update` leaves alone."""
 UPDATE = "CONDAW_SOLVER_UPDATE"
 """Comma-separated names that KEEP does not hold back."""
-
-
-def solve_specs(
-    specs: Sequence[str],
-    channels: Sequence[str],
-    subdir: str,
-    virtual_packages: Sequence[GenericVirtualPackage] = (),
-    keep: Sequence[RepoDataRecord] = (),
-) -> list[RepoDataRecord]:
-    """The records that satisfy `specs` on `subdir`, sorted by name.
-
-    Raises SolverError, with rattler's explanation, when there is no solution.
-    """
-    records = asyncio.run(
-        solve(
-            list(channels),
-            [MatchSpec(spec) for spec in specs],
-            gateway=_gateway(),
-            platforms=[subdir, "noarch"],  # type: ignore[list-item]
-            virtual_packages=list(virtual_packages),
-            locked_packages=list(keep),
-        )
-    )
-    return sorted(records, key=lambda record: record.name.normalized)
 
 
 def has_python(channels: Sequence[str], subdir: str) -> bool:
@@ -80,41 +57,34 @@ def _gateway() -> Gateway:
     )
 
 
-def virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage] | None:
-    """The virtual packages of conda-lock's stand-in channel; None for any other channel."""
+def virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
+    """The virtual packages of conda-lock's stand-in channel; none of any other channel."""
     # On Windows conda-lock gives a plain path.
     is_url = channel.startswith("file:")
     folder = Path(url2pathname(urlsplit(channel).path) if is_url else channel)
-    repodata = folder / subdir / "repodata.json"
-    if not repodata.is_file():
-        return None
-    entries = json.loads(repodata.read_text(encoding="utf-8")).get("packages", {}).values()
-    if not entries or not all(entry["name"].startswith("__") for entry in entries):
-        return None
+    try:
+        repodata = json.loads((folder / subdir / "repodata.json").read_text(encoding="utf-8"))
+    except OSError:
+        return []
     return [
         GenericVirtualPackage(
             PackageName(entry["name"]),
             Version(entry["version"]),
             BuildString(entry.get("build_string") or "0"),
         )
-        for entry in entries
+        for entry in repodata.get("packages", {}).values()
+        if entry["name"].startswith("__")
     ]
 
 
-def kept_records(subdir: str) -> list[RepoDataRecord]:
+def kept_records(channels: Sequence[str], subdir: str) -> list[RepoDataRecord]:
     """What the lock named by KEEP holds for `subdir`, without the names in UPDATE."""
-    if not (lock := os.environ.get(KEEP)):
+    if not (kept := os.environ.get(KEEP)):
         return []
-    update = set(os.environ.get(UPDATE, "").split(","))
-    environment = LockFile.from_path(Path(lock)).default_environment()
-    packages = environment.packages_by_platform() if environment else {}
-    return [
-        package.repo_data_record()
-        for platform, found in packages.items()
-        if str(platform) == subdir
-        for package in found
-        if hasattr(package, "repo_data_record") and package.name not in update
-    ]
+    update = os.environ.get(UPDATE, "").split(",")
+    urls = [str(Channel(channel).base_url).rstrip("/") for channel in channels]
+    packages = lock.read(Path(kept), subdir, urls)
+    return [p.record for p in packages if p.manager == "conda" and p.name not in update]
 
 
 def as_action(record: RepoDataRecord) -> dict[str, Any]:
@@ -131,19 +101,23 @@ def as_action(record: RepoDataRecord) -> dict[str, Any]:
 def plan(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `conda create --dry-run --json` prints, solved by rattler."""
     subdir = os.environ["CONDA_SUBDIR"]
-    channels, virtual = [], []
-    for channel in arguments.channel:
-        stand_in = virtual_packages(channel, subdir)
-        if stand_in is None:
-            channels.append(channel)
-        else:
-            virtual += stand_in
+    stand_ins = {name: virtual_packages(name, subdir) for name in arguments.channel}
+    channels = [name for name, virtual in stand_ins.items() if not virtual]
     try:
-        records = solve_specs(arguments.specs, channels, subdir, virtual, kept_records(subdir))
+        records = asyncio.run(
+            solve(
+                list(channels),
+                [MatchSpec(spec) for spec in arguments.specs],
+                gateway=_gateway(),
+                platforms=[subdir, "noarch"],  # type: ignore[list-item]
+                virtual_packages=[each for virtual in stand_ins.values() for each in virtual],
+                locked_packages=kept_records(channels, subdir),
+            )
+        )
     except Exception as error:
-        kind = "no solution" if isinstance(error, SolverError) else "error"
-        return {"success": False, "kind": kind, "message": str(error)}
-    actions = [as_action(record) for record in records]
+        cause = error.cause if isinstance(error, CannotError) else redacted(str(error))
+        return {"success": False, "message": f"{subdir}: {cause}"}
+    actions = [as_action(record) for record in sorted(records, key=lambda r: r.name.normalized)]
     return {"success": True, "actions": {"FETCH": actions, "LINK": actions}}
 
 

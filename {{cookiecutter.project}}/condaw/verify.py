@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.utils import canonicalize_name
 
@@ -89,11 +91,12 @@ def python_version(prefix: Path, packages: Sequence[Package]) -> list[Finding]:
 
 
 def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:
-    """Where the locked Python of `prefix` looks for installed packages."""
-    if os.name == "nt":
+    """Where the locked Python of `prefix`, of whatever platform, looks for installed packages."""
+    python = next(p for p in packages if p.name == "python")
+    if python.platform.startswith("win-"):
         return prefix / "Lib" / "site-packages"
-    version = next((p.version for p in packages if p.name == "python"), "3")
-    return prefix / "lib" / f"python{'.'.join(version.split('.')[:2])}" / "site-packages"
+    version = ".".join(python.version.split(".")[:2])
+    return prefix / "lib" / f"python{version}" / "site-packages"
 
 
 def _resolved(command: Sequence[str], env: dict[str, str]) -> list[str]:
@@ -188,8 +191,8 @@ def _compare_own(project: Project, name: str, wheels: dict[str, Distribution]) -
         origin = json.loads(wheels[name].read_text("direct_url.json") or "{}")
     except (KeyError, ValueError):
         origin = {}
-    editable = origin.get("dir_info", {}).get("editable")
-    if not editable or origin.get("url") != project.root.as_uri():
+    where = Path(url2pathname(urlsplit(origin.get("url", "")).path))
+    if not origin.get("dir_info", {}).get("editable") or where != project.root:
         text = f"{name}, the project itself, is not installed from {project.root}"
         yield Finding("project-missing", text, name)
 

@@ -1,16 +1,20 @@
 """Log in to hosts over SSH and print how long each has been up."""
 
 import argparse
+import functools
+import multiprocessing
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from getpass import getpass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from .fleet import Row
     from .hostkeys import KnownHosts
     from .session import Target
@@ -27,7 +31,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--port": {"type": int, "help": "port, for hosts that name none (22)"},
     "--device-type": {"metavar": "TYPE", "help": "device type, for hosts that name none (linux)"},
     "--key": {"dest": "key_file", "metavar": "FILE", "help": "private key to log in with"},
-    "--agent": {"action": "store_true", "help": "log in with the keys of ssh-agent"},
+    "--agent": {"dest": "allow_agent", "action": "store_true", "help": "use ssh-agent"},
     "--keyring": {"action": "store_true", "help": "take passwords from the system's keyring"},
     "--ssh-config": {"metavar": "FILE", "help": "'none', or a file (~/.ssh/config)"},
     "--known-hosts": {"metavar": "FILE", "help": "instead of your known_hosts and the system's"},
@@ -57,15 +61,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("no hosts: name some, or give an inventory with -i FILE")
     if args.accept_new and args.insecure:
         parser.error("--accept-new and --insecure exclude each other")
-    if min(args.workers, args.processes, args.timeout, args.port or 1) <= 0:
-        parser.error("--workers, --processes, --timeout and --port must be above 0")
+    numbers = (args.workers, args.processes, args.timeout, args.port or 22)
+    if not all(0 < number < 65536 for number in numbers):
+        parser.error("--workers, --processes, --timeout and --port are from 1 to 65535")
     from .inventory import UsageError
 
     try:
         return _run(args)
+    except ImportError as error:  # keyring and distributed are installed by who wants them
+        print(f"ssh-uptime: {error}: install it in this environment", file=sys.stderr)
     except (UsageError, OSError) as error:
         print(f"ssh-uptime: {error}", file=sys.stderr)
-        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return USAGE
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -75,45 +84,77 @@ def _run(args: argparse.Namespace) -> int:
     known, targets = _prepare(args)
     rows: list[Row] = []
     stopped = False
-    with output.progress(len(targets)) as advance, _executor(args, len(targets)) as (pool, sizes):
+    with _executor(args, len(targets)) as (executor, sizes):
+        coming = collect(targets, args.timeout, executor, *sizes)
         try:
-            for row in collect(targets, args.timeout, pool, *sizes):
+            for row in output.progress(coming, len(targets)):
                 rows.append(row)
-                known.add(row.learned)
-                advance()
+                try:
+                    known.add(row.learned)
+                except OSError as error:
+                    print(f"the key of {row.name} was not kept: {error}", file=sys.stderr)
         except KeyboardInterrupt:
             stopped = True
     output.write(output.FORMS[args.output](output.in_order(rows)), args.file)
-    if stopped:
+    if stopped:  # at once: a session that still runs would be waited for
         print(f"interrupted: {len(rows)} of {len(targets)} hosts were done", file=sys.stderr)
-        _leave()
+        for child in multiprocessing.active_children():
+            child.terminate()
+        os._exit(INTERRUPTED)
     return FINE if all(row.ok for row in rows) else SOME_FAILED
 
 
 def _prepare(args: argparse.Namespace) -> "tuple[KnownHosts, list[Target]]":
     """Find what is wrong with the command line before any host is asked."""
-    from . import inventory, targets
+    from . import inventory
     from .hostkeys import KnownHosts
 
-    needed = [args.key_file, args.ssh_config, None if args.accept_new else args.known_hosts]
-    for file in needed:
-        if file not in (None, "none") and not Path(file).expanduser().is_file():
-            raise inventory.UsageError(f"{file}: no such file")
-    if args.file and not Path(args.file).absolute().parent.is_dir():
-        raise inventory.UsageError(f"{args.file}: its folder does not exist")
     if args.insecure:
-        print("WARNING: --insecure: NO host key is checked; whoever is in between can read "
-              "passwords and forge answers", file=sys.stderr)  # fmt: skip
+        print("WARNING: --insecure: host keys are NOT checked", file=sys.stderr)
+    config = Path(args.ssh_config or "~/.ssh/config").expanduser()
+    needed = [args.key_file, args.ssh_config, None if args.accept_new else args.known_hosts]
+    needed.append(args.file and str(Path(args.file).absolute().parent))
+    for file in needed:
+        if file not in (None, "none") and not Path(file).expanduser().exists():
+            raise inventory.UsageError(f"{file}: no such file or folder")
     mode = "insecure" if args.insecure else "accept-new" if args.accept_new else "strict"
     system = "/etc/ssh" if os.name == "posix" else f"{os.environ.get('PROGRAMDATA')}/ssh"
     files = ["~/.ssh/known_hosts", f"{system}/ssh_known_hosts"]
     known = KnownHosts([args.known_hosts] if args.known_hosts else files, mode)
-    config = Path(args.ssh_config or "~/.ssh/config").expanduser()
-    names = ("username", "port", "device_type", "key_file")
+    names = ("username", "port", "device_type", "key_file", "allow_agent")
     flags = {name: getattr(args, name) for name in names if getattr(args, name)}
-    flags["allow_agent"] = args.agent
     entries = inventory.read(args.hosts, args.inventory or [])
-    found = targets.resolve(
-        entries, flags, known, config if config.is_file() else None, _Passwords(args.keyring)
-    )
-    return known, list(found)
+    return known, inventory.resolve(entries, flags, known, config, _passwords(args.keyring))
+
+
+def _passwords(keyring: bool) -> Callable[[str, str, bool], str | None]:
+    """What finds a password: in the environment, the keyring if asked, by a prompt if needed."""
+    stored = import_module("keyring").get_password if keyring else lambda *_: None
+    ask = functools.cache(lambda: getpass("Password (empty for none): "))
+
+    def find(user: str, host: str, needed: bool) -> str | None:
+        found = os.environ.get("SSH_UPTIME_PASSWORD") or stored("ssh-uptime", f"{user}@{host}")
+        found = found or stored("ssh-uptime", user)
+        return found or (ask() if needed and sys.stdin.isatty() else "") or None
+
+    return find
+
+
+@contextmanager
+def _executor(args: argparse.Namespace, count: int) -> "Iterator[tuple[Executor, list[int]]]":
+    """The executor that the flags ask for; hosts for each of its tasks, and threads in it."""
+    if args.scheduler:
+        with import_module("distributed").Client(args.scheduler, set_as_default=False) as client:
+            yield client.get_executor(), [args.workers, args.workers]
+        return
+    pool: Executor = ThreadPoolExecutor(args.workers)
+    sizes = [1, 1]
+    if args.processes > 1:
+        deaf = signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        pool = ProcessPoolExecutor(args.processes, multiprocessing.get_context("spawn"), *deaf)
+        threads = max(1, args.workers // args.processes)
+        sizes = [max(1, min(4 * threads, count // args.processes)), threads]
+    try:
+        yield pool, sizes
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

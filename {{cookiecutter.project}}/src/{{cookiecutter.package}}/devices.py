@@ -7,18 +7,18 @@ from .failures import Failure
 
 
 class Device(NamedTuple):
-    """A device type. Group 1 of `pattern` is the uptime; `template`: ntc-templates has the field.
+    """A device type. Group 1 of `pattern` is the uptime, if ntc-templates has no field (`ntc`).
 
     `restores`: netmiko changes a setting of the device, and must put it back at the end.
     """
 
     command: str
     pattern: str = r"\buptime(?: is|:)\s+(.+)"
-    template: bool = True
+    ntc: bool = True
     restores: bool = False
 
 
-_UNIX = Device("uptime", r"\bup\s+(.+?)(?:,\s+\d+ users?)?,\s+load average", template=False)
+_UNIX = Device("uptime", r"\bup\s+(.+?)(?:,\s+\d+ users?)?,\s+load average", ntc=False)
 _VERSION = Device("show version")
 
 DEVICES = {
@@ -29,10 +29,10 @@ DEVICES = {
     "cisco_nxos": _VERSION,
     "cisco_xr": _VERSION,
     "arista_eos": _VERSION,
-    "juniper_junos": Device("show system uptime", r"booted:.*\((.+) ago\)", template=False),
+    "juniper_junos": Device("show system uptime", r"booted:.*\((.+) ago\)", ntc=False),
     "hp_procurve": Device("show system", r"Up Time\s+:\s+(\d+ \w+)"),
     "mikrotik_routeros": Device("/system resource print"),
-    "fortinet": Device("get system performance status", template=False, restores=True),
+    "fortinet": Device("get system performance status", ntc=False, restores=True),
     "paloalto_panos": Device("show system info"),
     "huawei_vrp": Device("display version"),
 }
@@ -40,29 +40,18 @@ DEVICES = {
 _SECONDS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
-def lookup(device_type: str) -> Device:
-    """The device of that type; raises Failure (config) when the table has none."""
-    if device_type not in DEVICES:
-        raise Failure("config", f"device type {device_type!r} is not one of {', '.join(DEVICES)}")
-    return DEVICES[device_type]
-
-
 def read(device_type: str, output: str) -> tuple[int, str]:
     """The uptime in seconds, and in the device's words. Raises Failure (parse)."""
-    device = lookup(device_type)
-    words = _field(device_type, device.command, output) if device.template else ""
-    if not words:
-        # A template refuses lines that it does not know; a pattern does not mind them.
-        found = re.search(device.pattern, output, re.IGNORECASE)
-        words = found[1] if found else ""
+    device = DEVICES[device_type]
+    words = _field(device_type, device.command, output) if device.ntc else ""
+    # A template refuses lines that it does not know; a pattern does not mind them.
+    found = re.search(device.pattern, output, re.IGNORECASE)
+    words = _plain(words or (found[1] if found else ""))
     seconds = duration(words)
     if seconds is None:
-        answer = _plain(output)[:60]
-        remedy = "check the device type"
-        raise Failure(
-            "parse", f"no uptime in the answer to '{device.command}', {answer!r}: {remedy}"
-        )
-    return seconds, _plain(words)
+        answer = f"'{device.command}' was answered by {_plain(output)[:60]!r}"
+        raise Failure("parse", f"{answer}, which has no uptime: check the device type")
+    return seconds, words
 
 
 def duration(words: str) -> int | None:
@@ -75,7 +64,7 @@ def duration(words: str) -> int | None:
 
 def _field(device_type: str, command: str, output: str) -> str:
     from netmiko.utilities import get_structured_data_textfsm
-    from textfsm import TextFSMError
+    from textfsm import TextFSMError  # type: ignore[import-untyped]
 
     try:
         rows = get_structured_data_textfsm(output, device_type, command)

@@ -18,15 +18,13 @@ def explain(error: BaseException | None, expired: bool, prompted: bool) -> Failu
     """
     causes: list[BaseException] = []
     while error is not None:
+        if isinstance(error, Failure):
+            return error
         causes.append(error)
         error = error.__cause__ or error.__context__
-    for cause in causes:
-        if isinstance(cause, Failure):
-            return cause
-    for cause in causes:
-        known = _known(cause, prompted)
-        if known and (not expired or known[0] == "no-prompt"):
-            return Failure(*known)
+    for kind, sentence in filter(None, (_known(cause, prompted) for cause in reversed(causes))):
+        if not expired or kind == "no-prompt":
+            return Failure(kind, sentence)
     if expired:
         return Failure("timeout", "no answer in time: look at the device, or raise --timeout")
     return Failure("no-ssh", f"the session broke off ({_line(causes[-1])}): try again")
@@ -38,8 +36,10 @@ def _known(error: BaseException, prompted: bool) -> tuple[str, str] | None:
 
     said = _line(error)
     match error:
+        case gaierror() | UnicodeError():
+            return "dns", f"the name does not resolve ({said}): check its spelling"
         case ValueError() if "key_file" in said:
-            return "config", f"netmiko says: {said} correct its name"
+            return "config", f"no such key file: correct its name ({said})"
         case ReadException() | ValueError() if not prompted:
             return "no-prompt", "logged in, but no prompt came: check device type and user's shell"
         case ssh.IncompatiblePeer():
@@ -51,25 +51,24 @@ def _known(error: BaseException, prompted: bool) -> tuple[str, str] | None:
             return "auth", f"login refused ({said}): check the user, and key or password"
         case ssh.SSHException() if "No authentication methods" in said:
             return "auth", "nothing to log in with: give --key, --agent or SSH_UPTIME_PASSWORD"
+        case ssh.SSHException() if "Invalid key" in said:
+            return "auth", "the key's passphrase is wrong: set SSH_UPTIME_PASSPHRASE"
         case ssh.SSHException() if "private key" in said:
-            return "config", f"the key file is of no use ({said}): give another with --key"
+            return "config", f"the key file is of no use ({said}): give another"
         case ssh.SSHException() if "banner" in said or "protocol version" in said:
             return "no-ssh", "no SSH server there, or a busy one: check the port, lower --workers"
-        case gaierror():
-            return "dns", f"the name does not resolve ({said}): check its spelling"
+        case FileNotFoundError():
+            return "config", f"{said}: install it, or correct its name"
         case TimeoutError() | ReadTimeout():
             return "timeout", "no answer in time: check the address, or raise --timeout"
         case ConnectionRefusedError():
             return "refused", "nothing listens there: check address and port"
-        case OSError(filename=str()):
-            return "config", f"a file is missing ({said}): correct its name"
         case OSError(errno=int()) if not isinstance(error, ConnectionError):
             return "refused", f"unreachable ({said}): check address and route"
         case TypeError():
-            return "config", f"netmiko refuses these settings ({said}): correct the inventory"
+            return "config", f"netmiko refuses these settings: {said}"
     return None
 
 
 def _line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
-from .devices import lookup, read
+from .devices import read
 from .failures import Failure
 from .session import Policy, Target, ask, clock
 
@@ -45,10 +45,9 @@ def collect(
     tasks = {executor.submit(probe_all, part, timeout, threads): part for part in parts}
     try:
         for task in as_completed(tasks):
-            error = task.exception()
-            if error:  # a worker process or machine died: its hosts get their rows all the same
-                lost = Failure("config", f"the worker was lost ({error!r}): start fewer")
-                yield from (_failed(_row(target), lost) for target in tasks[task])
+            if error := task.exception():  # a process or machine died: its hosts get rows too
+                lost = Failure("config", f"the worker was lost ({error!r}): start fewer workers")
+                yield from (_row(target, lost) for target in tasks[task])
             else:
                 yield from task.result()
     finally:
@@ -66,23 +65,18 @@ def probe_all(targets: Sequence[Target], timeout: float, threads: int = 1) -> li
 
 def probe(target: Target, timeout: float) -> Row:
     """Ask one host for its uptime. Whatever goes wrong is in the row that comes back."""
-    row, policy, started = _row(target), Policy(target.trust), clock()
+    policy, started = Policy(target.trust), clock()
     try:
-        device = lookup(row.device_type)
-        output = ask(target, device, policy, timeout)
-        seconds, text = read(row.device_type, output)
-        row = replace(row, ok=True, uptime_seconds=seconds, text=text)
+        seconds, text = read(target.settings["device_type"], ask(target, policy, timeout))
+        row = replace(_row(target), ok=True, uptime_seconds=seconds, text=text)
     except Failure as failure:
-        row = _failed(row, failure)
-    for secret in ("password", "passphrase", "secret"):
-        if hidden := target.settings.get(secret):
-            row = replace(row, detail=row.detail.replace(hidden, "***"))
+        row = _row(target, failure)
     return replace(row, elapsed=round(clock() - started, 3), learned=policy.learned)
 
 
-def _row(target: Target) -> Row:
-    return Row(target.name, target.settings["host"], target.settings["device_type"])
-
-
-def _failed(row: Row, failure: Failure) -> Row:
-    return replace(row, error=failure.kind, detail=str(failure))
+def _row(target: Target, failure: Failure | None = None) -> Row:
+    settings, detail = target.settings, str(failure or "")
+    for secret in ("password", "passphrase", "secret"):
+        detail = detail.replace(settings.get(secret) or "\0", "***")
+    error = failure.kind if failure else None
+    return Row(target.name, settings["host"], settings["device_type"], error=error, detail=detail)

@@ -8,7 +8,8 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from .failures import Failure
 
 
 class Line(NamedTuple):
-    """One line of known_hosts: a key in base64, and where it stands, as file:line."""
+    """One key of known_hosts, in base64, and where it stands, as file:line."""
 
     marker: str
     kind: str
@@ -27,39 +28,37 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What known_hosts holds for one name; `mode` is strict, accept-new or insecure."""
+    """What known_hosts says of one name; `mode` is strict, accept-new or insecure."""
 
     name: str
     lines: tuple[Line, ...]
     mode: str = "strict"
-    file: str = "known_hosts"
 
     def judge(self, kind: str, key: str) -> str:
         """Accept a key or raise Failure. Returns the line to add for a first key, else ''."""
-        digest = base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode()
-        shown = f"{self.name} shows {kind} SHA256:{digest.rstrip('=')}"
-        own = [line for line in self.lines if not line.marker]
-        for line in self.lines:
-            if line.marker == "@revoked" and line.key == key:
-                raise Failure("host-key-changed", f"{shown}, @revoked at {line.where}: stay away")
-        if self.mode == "insecure" or any(line.key == key for line in own):
+        marked = {line.marker: line for line in self.lines if line.marker == "@cert-authority"}
+        marked |= {line.marker: line for line in self.lines if line.key == key}
+        others = [line.where for line in self.lines if not line.marker]
+        if "@revoked" in marked:
+            name, reason = "host-key-changed", "which is marked @revoked: stay away"
+        elif self.mode == "insecure" or "" in marked:
             return ""
-        if own:
-            remedy = f"ask its owner; if it is right, ssh-keygen -R '{self.name}' -f '{self.file}'"
-            raise Failure("host-key-changed", f"{shown}, not the key at {own[0].where}: {remedy}")
-        for line in self.lines:
-            if line.marker == "@cert-authority":
-                remedy = "certificates are not checked here, so add the host's own key"
-                raise Failure("host-key-unknown", f"{shown}; {line.where} names a CA: {remedy}")
-        if self.mode == "accept-new":
+        elif others:
+            fix = f"ssh-keygen -R '{self.name}' -f '{others[0].rpartition(':')[0]}'"
+            reason = (
+                f"not the key at {others[0]}: ask its owner; if the new one is right, run {fix}"
+            )
+            name = "host-key-changed"
+        elif "@cert-authority" in marked:
+            reason = "and a certificate authority is not used here: add the host's own key"
+            name = "host-key-unknown"
+        elif self.mode == "accept-new":
             return f"{self.name} {kind} {key}\n"
-        remedy = "compare it with its owner's, then use --accept-new once"
-        raise Failure("host-key-unknown", f"{shown}, not in {self.file}: {remedy}")
-
-    def algorithms(self) -> set[str]:
-        """The host key algorithms to ask for: those of the keys that are known."""
-        kinds = {line.kind for line in self.lines if not line.marker}
-        return kinds | ({"rsa-sha2-512", "rsa-sha2-256"} if "ssh-rsa" in kinds else set())
+        else:
+            name = "host-key-unknown"
+            reason = "not in known_hosts: ask its owner, then use --accept-new once"
+        digest = base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode()
+        raise Failure(name, f"{self.name} shows {kind} SHA256:{digest.rstrip('=')}, {reason}")
 
 
 class KnownHosts:
@@ -69,54 +68,47 @@ class KnownHosts:
         """Read the files that exist. Raises OSError for one that cannot be read."""
         self.files, self.mode = [Path(file).expanduser() for file in files], mode
         self._plain: dict[str, list[Line]] = {}
-        self._hashed: list[tuple[bytes, bytes, Line]] = []
-        self._patterns: list[tuple[list[str], Line]] = []
+        self._others: list[tuple[Callable[[str], bool], Line]] = []
         for file in filter(Path.is_file, self.files):
-            text = file.read_text("utf-8", "replace")
-            for number, line in enumerate(text.splitlines(), 1):
+            for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
                 self._index(line.split(), f"{file}:{number}")
 
     def trust(self, host: str, port: int, alias: str | None = None) -> Trust:
         """What is known of a host; `alias` is the HostKeyAlias of ssh_config."""
         name = (alias or (host if port == 22 else f"[{host}]:{port}")).lower()
-        return Trust(name, tuple(self._find(name)), self.mode, str(self.files[0]))
+        others = [line for matches, line in self._others if matches(name)]
+        return Trust(name, (*self._plain.get(name, ()), *others), self.mode)
 
     def add(self, line: str) -> None:
-        """Append the line of a first key; '' is none. Raises OSError."""
-        if not line or line.split()[2] in (known.key for known in self._find(line.split()[0])):
+        """Append the line of a first key, unless its name has one; '' is none. Raises OSError."""
+        fields, file = line.split(), self.files[0]
+        if not fields or fields[0] in self._plain:
             return
-        file = self.files[0]
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file.open("a+b") as stream:
-            stream.seek(max(0, stream.seek(0, 2) - 1))
-            stream.write((b"" if stream.read() in (b"", b"\n") else b"\n") + line.encode())
-        self._index(line.split(), str(file))
+        text = file.read_text("utf-8", "replace") if file.exists() else ""
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(line if text[-1:] in ("", "\n") else f"\n{line}")
+        self._index(fields, str(file))
 
     def _index(self, fields: list[str], where: str) -> None:
         marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
         if len(fields) < 3 or fields[0].startswith("#"):
             return
         names, line = fields[0], Line(marker, fields[1], fields[2], where)
-        if re.fullmatch(r"\|1\|[\w+/]{27}=\|[\w+/]{27}=", names):
-            salt, digest = map(base64.b64decode, names[3:].split("|"))
-            self._hashed.append((salt, digest, line))
-        elif re.search(r"[*?!]", names):
-            self._patterns.append((names.lower().split(","), line))
+        if re.search(r"^\||[*?!]", names):
+            with suppress(ValueError):
+                self._others.append((_matcher(names), line))
         else:
             for name in names.lower().split(","):
                 self._plain.setdefault(name, []).append(line)
 
-    def _find(self, name: str) -> list[Line]:
-        found = list(self._plain.get(name, ()))
-        found += [line for patterns, line in self._patterns if _matches(patterns, name)]
-        salted = name.encode()
-        return found + [e for salt, d, e in self._hashed if hmac.digest(salt, salted, "sha1") == d]
 
-
-def _matches(patterns: list[str], name: str) -> bool:
-    def hit(pattern: str) -> bool:
-        wild = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-        return re.fullmatch(wild, name) is not None
-
-    negated = any(hit(pattern[1:]) for pattern in patterns if pattern.startswith("!"))
-    return not negated and any(map(hit, patterns))
+def _matcher(names: str) -> Callable[[str], bool]:
+    if names.startswith("|1|"):
+        salt, digest = map(base64.b64decode, names[3:].split("|"))
+        return lambda name: hmac.digest(salt, name.encode(), "sha1") == digest
+    wild = re.escape(names.lower()).replace(r"\*", ".*").replace(r"\?", ".").split(",")
+    unwanted = "|".join(name[1:] for name in wild if name.startswith("!"))
+    wanted = "|".join(name for name in wild if not name.startswith("!"))
+    pattern = re.compile(f"(?!(?:{unwanted})$)(?:{wanted})" if wanted else "(?!)")
+    return lambda name: pattern.fullmatch(name) is not None

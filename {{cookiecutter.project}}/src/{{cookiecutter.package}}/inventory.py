@@ -3,11 +3,17 @@
 All become entries of netmiko's format: a name, and arguments of its ConnectHandler.
 """
 
+import getpass
 import inspect
+import os
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+from .hostkeys import KnownHosts
+from .session import Target
 
 Entries = dict[str, dict[str, Any]]
 
@@ -27,9 +33,9 @@ def parse(text: str) -> dict[str, Any]:
     found = _HOST.fullmatch(text)
     if not found or not 0 < int(found["port"] or 22) < 65536:
         raise UsageError(f"{text!r} is not [user@]host[:port]")
-    entry = {"host": found["v6"] or found["bare"] or found["host"]}
-    optional = {"username": found["username"], "port": found["port"] and int(found["port"])}
-    return entry | {key: value for key, value in optional.items() if value}
+    entry: dict[str, Any] = {"host": found["v6"] or found["bare"] or found["host"]}
+    entry |= {"username": found["username"]} if found["username"] else {}
+    return entry | ({"port": int(found["port"])} if found["port"] else {})
 
 
 def read(arguments: list[str], files: Iterable[str]) -> Entries:
@@ -55,35 +61,26 @@ def read(arguments: list[str], files: Iterable[str]) -> Entries:
     return chosen
 
 
-def _text(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: expected an inventory, but it cannot be read: {error}") from None
-
-
 def _hosts_file(file: str) -> Entries:
     entries: Entries = {}
-    for number, line in enumerate(_text(file).splitlines(), 1):
-        match line.partition("#")[0].split():
-            case []:
-                continue
-            case [host] if _HOST.fullmatch(host):
-                entries[host] = parse(host)
-            case [host, device_type] if _HOST.fullmatch(host):
-                entries[host] = parse(host) | {"device_type": device_type}
-            case _:
-                expected = "[user@]host[:port] [device_type]"
-                raise UsageError(f"{file}:{number}: expected {expected}, not {line.strip()!r}")
+    text = Path(file).read_text("utf-8", "replace")
+    for number, line in enumerate(text.splitlines(), 1):
+        host, *device_type = line.partition("#")[0].split() or [""]
+        if len(device_type) > 1 or (host and not _HOST.fullmatch(host)):
+            expected = "[user@]host[:port] [device_type]"
+            raise UsageError(f"{file}:{number}: expected {expected}, not {line.strip()!r}")
+        if host:
+            entries[host] = parse(host) | dict(zip(["device_type"], device_type, strict=False))
     return entries
 
 
 def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
     import yaml
+    from netmiko.base_connection import BaseConnection
     from netmiko.encryption_handling import decrypt_config, get_encryption_key
     from netmiko.utilities import load_netmiko_yml
 
-    _text(file)
+    text = Path(file).read_text("utf-8", "replace")
     try:
         meta, found = load_netmiko_yml(file)
         if meta.get("encryption"):
@@ -91,46 +88,93 @@ def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
             found = decrypt_config(found, get_encryption_key(), kind)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"{file}:{line}: not valid YAML: {error.problem}") from None
-    except AttributeError:
-        raise UsageError(f"{file}:1: expected 'name:' and under it a host's settings") from None
-    except ValueError as error:
-        raise UsageError(f"{file}: {error}") from None
-    groups = {str(name): list(map(str, v)) for name, v in found.items() if isinstance(v, list)}
-    hosts = {str(name): v for name, v in found.items() if not isinstance(v, list)}
-    for name, entry in hosts.items():
-        _check(file, name, entry)
-    for name, members in groups.items():
-        if missing := [member for member in members if member not in hosts]:
-            raise UsageError(f"{_at(file, name)}: group {name!r} has no host {missing[0]!r}")
+        raise UsageError(f"{file}:{line}: expected YAML: {error.problem}") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{file}:1: expected hosts, as 'name:' and settings: {error}") from None
+    settings = inspect.signature(BaseConnection).parameters
+    hosts = {name: entry for name, entry in found.items() if isinstance(entry, dict)}
+    groups = {name: entry for name, entry in found.items() if isinstance(entry, list)}
+    for name, entry in found.items():
+        strange: list[str] = []
+        if name in groups and (strange := [member for member in entry if member not in hosts]):
+            problem = f"the name of a host, not {strange[0]!r}"
+        elif name in groups:
+            continue
+        elif name not in hosts or not isinstance(entry.get("host", entry.get("ip")), str):
+            problem = "settings with host: under a name, or a list of names for a group"
+        elif strange := [key for key in entry if key not in settings]:
+            problem = f"a setting of netmiko's ConnectHandler, not {strange[0]!r}"
+        elif not isinstance(entry.get("port", 22), int):
+            strange, problem = ["port"], f"a number as port, not {entry['port']!r}"
+        else:
+            entry.setdefault("host", entry.pop("ip", None))
+            continue
+        raise UsageError(f"{file}:{_line(text, name, *strange)}: expected {problem}")
     return hosts, groups
 
 
-def _check(file: str, name: str, entry: Any) -> None:
-    from netmiko.base_connection import BaseConnection
-
-    if not isinstance(entry, dict):
-        expected = "settings (device_type: and host:) or a list of names, which is a group"
-        raise UsageError(f"{_at(file, name)}: expected under {name!r} {expected}")
-    entry.setdefault("host", entry.pop("ip", None))
-    known = inspect.signature(BaseConnection).parameters
-    if unknown := [key for key in entry if key not in known]:
-        expected = "a setting of netmiko's ConnectHandler"
-        raise UsageError(f"{_at(file, name, unknown[0])}: expected {expected}, not {unknown[0]!r}")
-    if not isinstance(entry["host"], str):
-        raise UsageError(f"{_at(file, name)}: expected under {name!r} a host: name or address")
-    if not isinstance(entry.get("port", 22), int) or not 0 < entry.get("port", 22) < 65536:
-        raise UsageError(f"{_at(file, name, 'port')}: expected a port from 1 to 65535")
-
-
-def _at(file: str, *keys: str) -> str:
-    """The place of a key in a YAML file, as file:line."""
-    import yaml
-
-    node, line = yaml.compose(_text(file), yaml.SafeLoader), 1
+def _line(text: str, *keys: object) -> int:
+    """The number of the line where a key of a YAML text stands."""
+    number = 0
     for key in keys:
-        for found, value in node.value:
-            if found.value == key:
-                node, line = value, found.start_mark.line + 1
-                break
-    return f"{file}:{line}"
+        below = enumerate(text.splitlines()[number:], number + 1)
+        number = next((n for n, line in below if line.strip(" '\"").startswith(str(key))), number)
+    return number
+
+
+def resolve(
+    entries: Entries,
+    flags: dict[str, Any],
+    known: KnownHosts,
+    config: Path,
+    password: Callable[[str, str, bool], str | None],
+) -> list[Target]:
+    """One target for each entry: what it says goes before flags, they go before ssh_config.
+
+    `password` is asked by user, host, and whether it is needed. Raises UsageError.
+    """
+    import paramiko
+
+    try:
+        text = config.read_text("utf-8", "replace") if config.is_file() else ""
+        ssh_config = paramiko.SSHConfig.from_text(text)
+        sections = {name: ssh_config.lookup(entry["host"]) for name, entry in entries.items()}
+        ports = {name: int(section.get("port", 22)) for name, section in sections.items()}
+    except (paramiko.SSHException, ValueError) as error:
+        raise UsageError(f"{config}: expected ssh_config: {error}") from None
+    targets = []
+    for name, entry in entries.items():
+        section: dict[str, Any] = sections[name]
+        keys = [file for file in section.get("identityfile", ()) if Path(file).is_file()]
+        settings: dict[str, Any] = {
+            "username": section.get("user") or getpass.getuser(),
+            "port": ports[name],
+            "device_type": "linux",
+            "key_file": keys[0] if keys else None,
+            "passphrase": os.environ.get("SSH_UPTIME_PASSPHRASE"),
+        }
+        settings |= flags | entry | {"host": section["hostname"], "ssh_config_file": None}
+        settings["use_keys"] = bool(settings["key_file"])
+        host, port = settings["host"], settings["port"]
+        if settings.get("password") is None:
+            needed = not (settings["use_keys"] or settings.get("allow_agent"))
+            settings["password"] = password(settings["username"], host, needed)
+        for secret in ("password", "passphrase", "secret"):  # YAML may have read a number
+            settings |= {secret: str(settings[secret])} if settings.get(secret) else {}
+        proxy = section.get("proxycommand") or _jump(section, host, port, config, known)
+        trust = known.trust(host, port, section.get("hostkeyalias"))
+        targets.append(Target(name, settings, trust, proxy))
+    return targets
+
+
+def _jump(section: dict[str, Any], host: str, port: int, config: Path, known: KnownHosts) -> str:
+    """The ssh command that goes through ProxyJump. It asks nothing: jump hosts want a key."""
+    *first, last = section.get("proxyjump", "none").split(",")
+    if last == "none":
+        return ""
+    command = ["ssh", "-F", str(config), "-W", f"[{host}]:{port}", "-oBatchMode=yes"]
+    strict = {"strict": "yes", "accept-new": "accept-new", "insecure": "no"}[known.mode]
+    files = " ".join(map(str, known.files))
+    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={files}"]
+    jumps = ["-J", ",".join(first)] if first else []
+    return shlex.join([*command, *jumps, f"ssh://{last.removeprefix('ssh://')}"])

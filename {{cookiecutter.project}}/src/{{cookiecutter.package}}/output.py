@@ -5,22 +5,23 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from .fleet import Row
 
 
-def in_order(rows: Iterable[Row]) -> list[Row]:
+def in_order(rows: Sequence[Row]) -> list[Row]:
     """Failures first, then who has been up longest."""
     return sorted(rows, key=lambda row: (row.ok, -(row.uptime_seconds or 0), row.name))
 
 
 def write(text: str, file: str | None) -> None:
-    """To stdout, or to a file that is replaced whole or not at all. Raises OSError."""
+    """To stdout, or to a file that is replaced whole or not at all.
+
+    Raises OSError when the file cannot be written, after writing to stdout instead.
+    """
     if file is None:
         print(text, flush=True)
         return
@@ -28,83 +29,72 @@ def write(text: str, file: str | None) -> None:
     try:
         new.write_text(text + "\n", encoding="utf-8")
         new.replace(file)
+    except OSError:
+        print(text, flush=True)
+        raise
     finally:
         new.unlink(missing_ok=True)
 
 
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[], None]]:
-    """Yields what to call after each row; a bar on stderr, if that is a terminal."""
+def progress(rows: Iterable[Row], total: int) -> Iterable[Row]:
+    """The same rows, with a bar on stderr if that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda: None
-        return
+        return rows
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import track
 
-    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("hosts", total=total)
-        yield lambda: bar.advance(task)
+    return track(rows, "hosts", total, console=Console(stderr=True), transient=True)
 
 
-def table(rows: Iterable[Row]) -> str:
-    """For people: a failed host shows its kind of error and what to do."""
+def _table(rows: Sequence[Row]) -> str:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     grid = Table("HOST", "UPTIME", "", box=None, pad_edge=False)
     for row in rows:
-        if row.ok:
-            grid.add_row(Text(row.name), human(row.uptime_seconds or 0), Text(row.text))
-        else:
-            grid.add_row(Text(row.name), Text(row.error or "", "bold red"), Text(row.detail))
+        minutes = (row.uptime_seconds or 0) // 60
+        uptime = f"{minutes // 1440}d {minutes // 60 % 24:2}h {minutes % 60:02}m"
+        middle = Text(uptime) if row.ok else Text(str(row.error), "bold red")
+        grid.add_row(Text(row.name), middle, Text(row.text or row.detail))
     console = Console()
+    if not console.is_terminal:
+        console.width = 500  # into a file or a pipe no line is folded
     with console.capture() as captured:
-        # Into a file or a pipe no line is folded.
-        console.print(grid, width=None if console.is_terminal else 500)
+        console.print(grid)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def human(seconds: int) -> str:
-    """`12d 3h 4m` for a number of seconds."""
-    minutes = seconds // 60
-    return f"{minutes // 1440}d {minutes // 60 % 24}h {minutes % 60}m"
+def _dicts(rows: Sequence[Row]) -> list[dict[str, object]]:
+    return [{key: v for key, v in asdict(row).items() if key != "learned"} for row in rows]
 
 
-def as_json(rows: Iterable[Row]) -> str:
-    """A list of rows."""
-    return json.dumps([_public(row) for row in rows], indent=2, ensure_ascii=False)
-
-
-def as_csv(rows: Iterable[Row]) -> str:
-    """A line of names, and a line for each row."""
+def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, _public(Row("", "", "")), lineterminator="\n")
+    writer = csv.DictWriter(text, _dicts([Row("", "", "")])[0], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(_public, rows))
+    writer.writerows(_dicts(rows))
     return text.getvalue().rstrip("\n")
 
 
-def prom(rows: Iterable[Row]) -> str:
-    """The text format of Prometheus, for node_exporter's textfile collector."""
-    metrics: dict[str, list[str]] = {}
-    for row in rows:
-        labels = {"name": row.name, "host": row.host, "device_type": row.device_type}
-        values = {"seconds": row.uptime_seconds, "probe_seconds": row.elapsed, "up": int(row.ok)}
-        for metric, value in values.items():
-            lines = metrics.setdefault(f"ssh_uptime_{metric}", [])
+def _prom(rows: Sequence[Row]) -> str:
+    """For node_exporter's textfile collector. JSON escapes a label just as that format does."""
+    lines = []
+    for metric in ("up", "seconds", "probe_seconds"):
+        lines.append(f"# TYPE ssh_uptime_{metric} gauge")
+        for row in rows:
+            labels = {"name": row.name, "host": row.host, "device_type": row.device_type}
             if metric == "up":
                 labels["error"] = row.error or ""
-            # JSON escapes a label as Prometheus wants it: backslash, quote, newline.
             text = ",".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in labels.items())
+            value = {"up": int(row.ok), "seconds": row.uptime_seconds}.get(metric, row.elapsed)
             lines += [] if value is None else [f"ssh_uptime_{metric}{{{text}}} {value}"]
-    heads = {name: f"# TYPE {name} gauge" for name in metrics}
-    return "\n".join("\n".join([heads[name], *lines]) for name, lines in metrics.items())
+    return "\n".join(lines)
 
 
-def _public(row: Row) -> dict[str, Any]:
-    return {key: value for key, value in asdict(row).items() if key != "learned"}
-
-
-FORMS = {"table": table, "json": as_json, "csv": as_csv, "prom": prom}
+FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
+    "table": _table,
+    "json": lambda rows: json.dumps(_dicts(rows), indent=2, ensure_ascii=False),
+    "csv": _csv,
+    "prom": _prom,
+}

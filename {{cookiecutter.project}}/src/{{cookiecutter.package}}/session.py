@@ -1,14 +1,18 @@
-"""One SSH session: the way to the host, the check of its key, one command, in bounded time."""
+"""One SSH session: the check of the host key, one command, all in bounded time."""
 
 import functools
 import logging
 import random
+import re
+import shlex
 import socket
+import subprocess
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import paramiko
 from netmiko import ssh_dispatcher
@@ -16,7 +20,7 @@ from netmiko.base_connection import BaseConnection
 from netmiko.channel import SSHChannel
 from netmiko.exceptions import ReadException
 
-from .devices import Device
+from .devices import DEVICES
 from .failures import Failure, explain
 from .hostkeys import Trust
 
@@ -61,35 +65,37 @@ class Channel(SSHChannel):
 class Session(BaseConnection):
     """Goes before a netmiko driver, and gives it our way to check a key and to end."""
 
-    def __init__(self, policy: Policy, device: Device, **settings: Any) -> None:
-        self._policy, self._device = policy, device
+    def __init__(self, policy: Policy, **settings: Any) -> None:
+        self._policy = policy
         super().__init__(**settings)
 
     def _build_ssh_client(self) -> paramiko.SSHClient:
-        self.key_policy = self._policy
-        return super()._build_ssh_client()
+        client = self._get_ssh_client_instance()
+        client.set_missing_host_key_policy(self._policy)
+        return client
 
     def _connect_params_dict(self) -> dict[str, Any]:
         own = {"look_for_keys": False, "transport_factory": self._transport}
-        return super()._connect_params_dict() | own | {"channel_timeout": self.auth_timeout}
+        return super()._connect_params_dict() | own
 
-    def _transport(self, sock: Any, disabled_algorithms: Any) -> paramiko.Transport:
-        transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
-        transport.handshake_timeout = self.auth_timeout
-        security, wanted = transport.get_security_options(), self._policy.trust.algorithms()
-        security.key_types = sorted(security.key_types, key=lambda kind: kind not in wanted)
+    def _transport(self, *args: Any, **kwargs: Any) -> paramiko.Transport:
+        """Asks first for host keys of the kinds that are known."""
+        transport = paramiko.Transport(*args, **kwargs)
+        kinds = {line.kind.replace("ssh-rsa", "rsa-sha2-512") for line in self._policy.trust.lines}
+        security = transport.get_security_options()
+        security.key_types = sorted(security.key_types, key=lambda kind: kind not in kinds)
         return transport
 
     def special_login_handler(self, delay_factor: float = 1.0) -> None:
-        self.channel = Channel(self.remote_conn, self.encoding)
+        self.channel = Channel(cast("paramiko.Channel", self.remote_conn), self.encoding)
         super().special_login_handler(delay_factor)
 
     def cleanup(self, command: str = "") -> None:
-        if self._device.restores:  # elsewhere it costs round trips and changes nothing
+        if DEVICES[self.device_type].restores:  # elsewhere it costs round trips for nothing
             super().cleanup()
 
     def paramiko_cleanup(self) -> None:
-        hang_up(self.sock)
+        hang_up(cast("socket.socket", self.sock))
         super().paramiko_cleanup()
 
 
@@ -98,23 +104,21 @@ def _driver(device_type: str) -> type[Session]:
     return type("Session", (Session, ssh_dispatcher(device_type)), {})
 
 
-def hang_up(connection: Any) -> None:
-    """End a socket, or what stands for one. paramiko's threads see it at once, not in 0.1 s."""
+def hang_up(connection: socket.socket) -> None:
+    """End a connection so that paramiko's thread sees it at once, not after its 0.1 s."""
     with suppress(OSError):
-        if isinstance(connection, socket.socket):
-            connection.shutdown(socket.SHUT_RDWR)
-        connection.close()
+        connection.shutdown(socket.SHUT_RDWR)
 
 
-def ask(target: Target, device: Device, policy: Policy, timeout: float) -> str:
-    """Log in to a host and return what the device's command prints.
+def ask(target: Target, policy: Policy, timeout: float) -> str:
+    """Log in to a host and return what its uptime command prints.
 
     Raises Failure, within twice `timeout` seconds.
     """
     started = clock()
     for pause in (*_PAUSES, 0):
         try:
-            return _attempt(target, device, policy, timeout)
+            return _attempt(target, policy, timeout)
         except Failure as failure:
             if failure.kind != "no-ssh" or not pause or clock() - started > timeout / 2:
                 raise
@@ -122,36 +126,46 @@ def ask(target: Target, device: Device, policy: Policy, timeout: float) -> str:
     raise AssertionError
 
 
-def _attempt(target: Target, device: Device, policy: Policy, timeout: float) -> str:
-    connection, session, started = None, None, clock()
+def _attempt(target: Target, policy: Policy, timeout: float) -> str:
+    device_type, session, started = target.settings["device_type"], None, clock()
+    if device_type not in DEVICES:
+        raise Failure("config", f"device type {device_type!r} is not one of {', '.join(DEVICES)}")
     # The timer ends the session; what netmiko and paramiko allow themselves comes later.
     late = dict.fromkeys(("conn_timeout", "banner_timeout", "auth_timeout"), 2 * timeout)
     try:
-        connection = _connect(target, timeout)
-        timer, started = threading.Timer(timeout, hang_up, [connection]), clock()
-        timer.start()
-        try:
-            driver = _driver(target.settings["device_type"])
-            session = driver(policy, device, **target.settings, **late, sock=connection)
-            with session:
+        with _connected(target, timeout) as connection:
+            timer, started = threading.Timer(timeout, hang_up, [connection]), clock()
+            timer.start()
+            try:
+                session = _driver(device_type)(policy, **target.settings, **late, sock=connection)
                 # The prompt is known: to search it again, as netmiko would, costs a round trip.
-                return session.send_command(
-                    device.command, auto_find_prompt=False, read_timeout=2 * timeout
-                )
-        finally:
-            timer.cancel()
-            hang_up(connection)
+                prompt = rf"{re.escape(session.base_prompt)}[^\n]*(?<=[$#>%])\s*$"
+                command = DEVICES[device_type].command
+                return str(session.send_command(command, prompt, read_timeout=2 * timeout))
+            finally:
+                timer.cancel()
+                if session:
+                    session.disconnect()
     except Exception as error:
         failure = explain(error, clock() - started >= timeout, session is not None)
         if failure.kind == "no-ssh" and target.proxy:
-            failure = Failure("no-ssh", f"no way through; run by hand: {target.proxy}")
+            failure = Failure("no-ssh", f"no way through; see why with: {target.proxy}")
         raise failure from error
 
 
-def _connect(target: Target, timeout: float) -> Any:
-    if target.proxy:
-        return paramiko.ProxyCommand(target.proxy)
-    address = target.settings["host"], target.settings["port"]
-    connection = socket.create_connection(address, timeout)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
+@contextmanager
+def _connected(target: Target, timeout: float) -> Iterator[socket.socket]:
+    if not target.proxy:
+        address = target.settings["host"], target.settings["port"]
+        with socket.create_connection(address, timeout) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            yield connection
+        return
+    ours, theirs = socket.socketpair()  # paramiko's ProxyCommand spins when the command ends
+    command, end = shlex.split(target.proxy), theirs.fileno()
+    with ours, subprocess.Popen(command, stdin=end, stdout=end, stderr=subprocess.DEVNULL) as ssh:
+        theirs.close()
+        try:
+            yield ours
+        finally:
+            ssh.kill()

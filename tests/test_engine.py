@@ -1,0 +1,125 @@
+"""The engine: fetched once by whatever installer is there, checked by hash, used in place."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import venv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Machine
+
+NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_TIMEOUT": "1"}
+# This machine may have other sources configured; these tests say which index there is.
+ONLY = {"PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
+LOAD = "from condaw import engine; engine.load(engine.ENGINE); import rattler, yaml, uv"
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with pip and nothing else, as on a new colleague's machine."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def without_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("without-pip")
+    venv.create(folder, with_pip=False)
+    return folder / "bin" / "python"
+
+
+@pytest.mark.xdist_group("engine")
+def test_a_colleague_with_nothing_but_python_gets_engine_and_environment(
+    bare: Path, project: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    done = machine.run(bare, "-m", "condaw", "create", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0].startswith("condaw: fetching engine (once for all projects)")
+    assert done.stderr.splitlines()[-1] == f"condaw: created and verified {project / '.conda'}"
+    again = machine.run(bare, "-m", "condaw", "verify", cwd=project, **NO_INDEX)
+    assert again.returncode == 0, again.stderr
+    assert "fetching" not in again.stderr
+    assert not list(machine.cache.glob("*.part"))
+
+
+@pytest.mark.xdist_group("engine")
+def test_uv_fetches_it_where_python_has_no_pip(
+    without_pip: Path, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    folder = tmp_path / "only-uv"
+    folder.mkdir()
+    (folder / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    done = machine.run(without_pip, "-c", LOAD, cwd=locked, PATH=str(folder))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_pip_that_python_carries_is_found_where_nothing_else_is(
+    without_pip: Path, locked: Path, machine: Machine
+) -> None:
+    code = "from condaw import engine, process; print(process.run(engine._installer()[:2]).stdout)"
+    done = machine.run(without_pip, "-c", code, cwd=locked, PATH="/usr/bin:/bin")
+    assert done.returncode == 0, done.stderr
+    assert "pip <command>" in done.stdout
+
+
+def test_an_engine_that_cannot_be_fetched_is_one_clear_line_and_leaves_no_litter(
+    bare: Path, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    done = machine.run(bare, "-m", "condaw", "create", cwd=locked, **ONLY, **NO_INDEX)
+    assert done.returncode == 3
+    last = done.stderr.splitlines()[-2:]
+    assert last[0].startswith(
+        "condaw: cannot create: the packages of condaw/engine.txt could not be fetched: "
+    )
+    assert last[1].startswith("condaw: next: check the network, the proxy and pip's index settings")
+    assert "Traceback" not in done.stderr
+    assert not list(machine.cache.iterdir())
+
+
+def test_a_wheel_with_another_hash_is_refused(
+    bare: Path, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    project = Path(shutil.copytree(locked, tmp_path / "demo"))
+    wrong = "installer==1.1.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"
+    (project / "condaw" / "engine.txt").write_text(wrong, encoding="utf-8")
+    done = machine.run(bare, "-m", "condaw", "create", cwd=project)
+    assert done.returncode == 3
+    assert "could not be fetched" in done.stderr
+    assert not list(machine.cache.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    bare: Path, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    machine = replace(machine, cache=tmp_path / "file" / "cache")
+    done = machine.run(bare, "-m", "condaw", "create", cwd=locked)
+    assert done.returncode == 3
+    assert f"the cache folder {tmp_path / 'file' / 'cache'} cannot be written" in done.stderr
+
+
+def test_an_interpreter_that_holds_the_pinned_versions_is_used_in_place(
+    locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    done = machine.run(sys.executable, "-c", LOAD, cwd=locked)
+    assert done.returncode == 0, done.stderr
+    assert not machine.cache.exists()
+
+
+def test_an_interpreter_with_another_version_is_not_used_in_place(
+    locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(locked, tmp_path / "demo"))
+    pins = project / "condaw" / "engine.txt"
+    pins.write_text(pins.read_text(encoding="utf-8").replace("uv==", "uv==99"), encoding="utf-8")
+    code = "from condaw import engine; print(engine.importable(engine.ENGINE))"
+    assert machine.run(sys.executable, "-c", code, cwd=project).stdout == "False\n"

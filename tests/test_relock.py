@@ -1,0 +1,320 @@
+"""`condaw lock`: solves, says what changed, and leaves the old lock alone when it cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Machine
+
+PLATFORMS = ("linux-64", "win-64")
+CONDA_LOCK = Path(sys.executable).with_name("conda-lock")
+OFFLINE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:1")
+
+
+class Channel:
+    """Records without archives: all that a solve needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.add("python", "3.13.1")
+        self.add("app", "1.0", "lib >=1", "python")
+        self.add("lib", "1.0")
+        self.add("tool", "1.0", "python")
+
+    def add(
+        self, name: str, version: str, *depends: str, on: Iterable[str] = PLATFORMS, build: int = 0
+    ) -> None:
+        for subdir in (*on, "noarch"):
+            path = self.folder / subdir / "repodata.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            known = json.loads(path.read_text()) if path.exists() else {"packages.conda": {}}
+            file = f"{name}-{version}-h1_{build}.conda"
+            digest = hashlib.sha256(f"{subdir}/{file}".encode()).hexdigest()
+            if subdir != "noarch":
+                known["packages.conda"][file] = {
+                    "name": name,
+                    "version": version,
+                    "build": f"h1_{build}",
+                    "build_number": build,
+                    "depends": depends,
+                    "subdir": subdir,
+                    "md5": digest[:32],
+                    "sha256": digest,
+                    "size": 1,
+                }
+            path.write_text(json.dumps({"info": {"subdir": subdir}, "packages": {}, **known}))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A folder with a channel and a locked project, to be copied; and what the lock printed."""
+    folder = tmp_path_factory.mktemp("first")
+    channel, project, home = Channel(folder / "channel"), folder / "project", folder / "home"
+    home.mkdir()
+    shutil.copytree(ROOT / "{{cookiecutter.project}}" / "condaw", project / "condaw")
+    environment(project, channel, "app", "tool")
+    return folder, lock(project, Machine(home, folder / "cache", OFFLINE))
+
+
+@pytest.fixture
+def project(first: tuple[Path, list[str]], tmp_path: Path) -> Path:
+    """The locked project. Its lock is not fresh: the content hash is of another channel URL."""
+    for name in ("channel", "project"):
+        shutil.copytree(first[0] / name, tmp_path / name)
+    for path in (tmp_path / "project").glob("*.yml"):
+        path.write_text(path.read_text().replace(str(first[0]), str(tmp_path)))
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def channel(project: Path) -> Channel:
+    return Channel(project.with_name("channel"))
+
+
+@pytest.fixture
+def machine(machine: Machine, tmp_path: Path) -> Machine:
+    """A machine without any network and with a cache of its own."""
+    return replace(machine, cache=tmp_path / "cache", extra=OFFLINE)
+
+
+def environment(
+    folder: Path, channel: Channel, *specs: str, platforms: Iterable[str] = PLATFORMS
+) -> None:
+    (folder / "environment.yml").write_text(
+        f"channels: ['{channel.folder.as_uri()}']\nplatforms: [{', '.join(platforms)}]\n"
+        f"dependencies: [python, {', '.join(specs)}]\n"
+    )
+
+
+def lock(project: Path, machine: Machine, *arguments: str) -> list[str]:
+    """The lines that a successful `condaw lock` prints."""
+    done = machine.condaw(project, "lock", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_first_lock_lists_everything_and_no_platform_where_all_have_it(
+    first: tuple[Path, list[str]],
+) -> None:
+    assert first[1] == ["+ app 1.0", "+ lib 1.0", "+ python 3.13.1", "+ tool 1.0", "4 added"]
+
+
+def test_everything_moves_and_the_difference_is_folded_over_the_platforms(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    channel.add("lib", "2.0", "dep")
+    channel.add("dep", "7")
+    channel.add("tool", "1.1", "python", on=["win-64"])
+    channel.add("app", "1.0", "lib >=1", "python", build=1)
+    assert lock(project, machine) == [
+        "~ app 1.0 -> another build",
+        "+ dep 7",
+        "~ lib 1.0 -> 2.0",
+        "~ tool 1.0 -> 1.1  (win-64)",
+        "1 added, 3 changed",
+    ]
+    environment(project, channel, "app")
+    assert lock(project, machine, "--markdown") == [
+        "conda-lock.yml: 2 removed",
+        "",
+        "| package | from | to | platforms |",
+        "|---|---|---|---|",
+        "| tool | 1.0 |  | linux-64 |",
+        "| tool | 1.1 |  | win-64 |",
+    ]
+
+
+def test_update_moves_what_is_named_and_what_that_drags_along(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    channel.add("lib", "1.4")
+    channel.add("lib", "1.5")
+    channel.add("app", "2.0", "lib >=1.4", "python")
+    channel.add("tool", "3.0", "python")
+    assert lock(project, machine, "--update", "app") == [
+        "~ app 1.0 -> 2.0",
+        "~ lib 1.0 -> 1.5",
+        "2 changed",
+    ]
+    assert machine.condaw(project, "lock", "--check").returncode == 0
+
+
+def test_update_keeps_what_the_channel_has_lost_and_json_lists_every_platform(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    shutil.rmtree(channel.folder)
+    channel.add("python", "3.13.1")
+    channel.add("tool", "2.0", "python")
+    assert json.loads("\n".join(lock(project, machine, "--update", "tool", "--json"))) == [
+        {"name": "tool", "old": "1.0", "new": "2.0", "platforms": [*PLATFORMS], "everywhere": True}
+    ]
+
+
+def test_platform_solves_for_that_one_and_leaves_the_others(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    channel.add("lib", "2.0")
+    assert lock(project, machine, "--platform", "win-64")[0] == "~ lib 1.0 -> 2.0  (win-64)"
+
+
+def test_a_platform_is_added_without_moving_the_others(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    lock(project, machine)
+    for name in ("python", "app", "lib", "tool"):
+        channel.add(name, "9.0", on=[*PLATFORMS, "osx-64"])
+    environment(project, channel, "app", "tool", platforms=[*PLATFORMS, "osx-64"])
+    done = machine.condaw(project, "lock", "--check")
+    assert done.returncode == 1
+    assert "lock-stale: osx-64" in done.stderr and "win-64" not in done.stderr
+    assert lock(project, machine, "--platform", "osx-64") == [
+        "+ app 9.0  (osx-64)",
+        "+ python 9.0  (osx-64)",
+        "+ tool 9.0  (osx-64)",
+        "3 added",
+    ]
+    assert machine.condaw(project, "lock", "--check").returncode == 0
+
+
+def test_the_same_input_gives_the_same_bytes(project: Path, machine: Machine) -> None:
+    path = project / "conda-lock.yml"
+    path.unlink()
+    lock(project, machine)
+    first = path.read_bytes()
+    assert lock(project, machine) == ["nothing changed"]
+    assert path.read_bytes() == first
+
+
+FAILURES = {
+    "a conflict": (["app", "lib <1"], [], "No candidates were found for lib <1"),
+    "a missing package": (["nonesuch"], [], "No candidates were found for nonesuch"),
+    "a spec that is none": (["app=!=1"], [], "environment.yml cannot be read"),
+    "a platform that is not asked for": (
+        ["app"],
+        ["--platform", "osx-64"],
+        "osx-64 is not under platforms: in environment.yml",
+    ),
+    "a name that is not locked": (["app"], ["--update", "nope"], "nope is not in conda-lock.yml"),
+    "a PyPI package when there is no network": (
+        ["pip", "{pip: [netmiko]}"],
+        [],
+        "the pip: entries cannot be solved",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_the_old_lock_stays_and_the_reason_is_said_after(
+    case: str, project: Path, channel: Channel, machine: Machine
+) -> None:
+    specs, arguments, reason = FAILURES[case]
+    channel.add("pip", "26.0")
+    environment(project, channel, *specs)
+    before = {path: path.read_bytes() for path in project.iterdir() if path.is_file()}
+    done = machine.condaw(project, "lock", *arguments)
+    assert done.returncode == 3
+    assert reason in done.stderr, done.stderr
+    assert "condaw: next: " in done.stderr and "Traceback" not in done.stderr
+    assert {path: path.read_bytes() for path in project.iterdir() if path.is_file()} == before
+
+
+def test_a_channel_that_is_gone_is_named(project: Path, channel: Channel, machine: Machine) -> None:
+    shutil.rmtree(channel.folder)
+    done = machine.condaw(project, "lock")
+    assert done.returncode == 3
+    assert f"could not find subdir 'noarch' in channel '{channel.folder.as_uri()}" in done.stderr
+
+
+def test_a_change_of_environment_yml_makes_the_lock_stale_for_conda_lock_too(
+    project: Path, channel: Channel, machine: Machine, tmp_path: Path
+) -> None:
+    environment(project, channel, "app", "tool >=1")
+    done = machine.condaw(project, "lock", "--check")
+    assert done.returncode == 1
+    assert "lock-stale: linux-64: conda-lock.yml was made from another" in done.stderr
+    stub = tmp_path / "conda"
+    stub.write_text("#!/bin/sh\necho conda 26.0\n")
+    stub.chmod(0o755)
+    files = ("-f", "environment.yml", "--lockfile", "conda-lock.yml")
+    theirs = machine.run(
+        CONDA_LOCK, "lock", "--conda", stub, "--check-input-hash", *files, cwd=project
+    )
+    assert theirs.returncode not in (0, 4)  # 4 is fresh; stale, it goes on to solve
+
+
+def test_check_without_a_lock_says_what_to_do(project: Path, machine: Machine) -> None:
+    (project / "conda-lock.yml").unlink()
+    done = machine.condaw(project, "lock", "--check")
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        "condaw: cannot lock: there is no conda-lock.yml",
+        "condaw: next: run: python -m condaw lock",
+    ]
+
+
+def test_check_refuses_a_lock_that_is_broken_for_any_platform(
+    project: Path, machine: Machine
+) -> None:
+    path = project / "conda-lock.yml"
+    text = path.read_text()
+    last = text.rindex("sha256: ")
+    path.write_text(text[:last] + "sha256: x" + text[last + 9 :])
+    done = machine.condaw(project, "lock", "--check")
+    assert done.returncode == 3
+    assert "sha256 is malformed" in done.stderr
+
+
+def test_a_channel_may_be_a_plain_folder(project: Path, channel: Channel, machine: Machine) -> None:
+    (project / "environment.yml").write_text(
+        f"channels: ['{channel.folder}']\nplatforms: [linux-64]\ndependencies: [python]\n"
+    )
+    lock(project, machine)
+    urls = [
+        line.split()[-1]
+        for line in (project / "conda-lock.yml").read_text().splitlines()
+        if line.startswith("  url: ")
+    ]
+    assert urls == [f"{channel.folder.as_uri()}/linux-64/python-3.13.1-h1_0.conda"]
+
+
+def test_an_own_channel_is_solved_when_the_project_is_generated(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Only for the platforms that it has, and pinned to what all of them have."""
+    own = Channel(tmp_path / "own")
+    own.add("paramiko", "5.1")
+    own.add("pyyaml", "6.0.3", on=["win-64"])
+    for name in ("pip", "pyyaml", "rich", "pytest", "ruff"):
+        own.add(name, "6.0.2" if name == "pyyaml" else "26.0")
+    online = replace(machine, extra={})
+    baked = online.bake(tmp_path, project="demo", channel=str(own.folder), python="3.13")
+    assert baked.returncode == 0, baked.stderr
+    done = online.condaw(tmp_path / "demo", "lock", "--pin")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "demo" / "environment.yml").read_text()
+    assert f"channels:\n- {own.folder}\n" in text
+    assert "platforms:\n- linux-64\n- win-64\ndependencies:" in text
+    assert "- python==3.13.1\n" in text and "- pyyaml==6.0.2\n" in text
+    locked = (tmp_path / "demo" / "conda-lock.yml").read_text()
+    assert f"{own.folder.as_uri()}/win-64/pyyaml-6.0.2-h1_0.conda" in locked
+
+
+def test_an_interrupted_write_leaves_the_old_lock(project: Path, machine: Machine) -> None:
+    """A draft that a killed run has left is no harm to the next one, and goes with it."""
+    draft = project / ".conda-lock.yml.part"
+    draft.write_text("half a lock")
+    assert lock(project, machine) == ["nothing changed"]
+    assert not draft.exists()
+
+
+def test_conda_lock_reads_and_renders_what_is_written(project: Path, machine: Machine) -> None:
+    done = machine.run(CONDA_LOCK, "render", "--kind", "explicit", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert {file.name for file in project.glob("*.lock")} == {f"conda-{p}.lock" for p in PLATFORMS}

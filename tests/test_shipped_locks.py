@@ -1,0 +1,71 @@
+"""The locks that the template ships: right for every profile and platform, and fresh."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from condaw import lock
+from condaw.project import Project
+from conftest import ROOT, Machine
+from test_relock import CONDA_LOCK
+
+SHIPPED = ROOT / "templates" / "conda-lock"
+PLATFORMS = ["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"]
+PROFILES = {
+    f"python-{python}-paramiko-{paramiko}": {"python": python, "legacy_ssh": legacy}
+    for python in ("3.11", "3.12", "3.13", "3.14")
+    for paramiko, legacy in (("5", "no"), ("4", "yes"))
+}
+
+
+def test_there_is_one_lock_for_each_profile() -> None:
+    assert {path.stem for path in SHIPPED.iterdir()} == {*PROFILES}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_asked_for(
+    profile: str, bake: Callable[..., Path], machine: Machine
+) -> None:
+    project = bake(project="demo", **PROFILES[profile])
+    path = project / "conda-lock.yml"
+    assert path.read_bytes() == (SHIPPED / f"{profile}.yml").read_bytes()
+
+    content = yaml.safe_load((project / "environment.yml").read_text())
+    assert content["platforms"] == PLATFORMS
+    direct = [spec for spec in content["dependencies"] if isinstance(spec, str)]
+    pins = dict(re.fullmatch(r"([\w-]+)==([\w.]+)", spec).groups() for spec in direct)  # type: ignore[union-attr]
+    pins |= dict(spec.split("==") for spec in content["dependencies"][-1]["pip"])
+    assert pins["python"].startswith(f"{PROFILES[profile]['python']}.")
+    assert pins["paramiko"].startswith("4." if profile.endswith("4") else "5.")
+
+    versions = defaultdict(set)
+    channels = lock.channel_urls(Project(project))
+    for platform in PLATFORMS:
+        packages = lock.read(path, platform, channels)
+        assert all(p.url.startswith(f"{channels[0]}/") for p in packages if p.manager == "conda")
+        for package in packages:
+            versions[package.name].add(package.version)
+    assert {name: versions[name] for name in pins} == {n: {v} for n, v in pins.items()}
+
+    ours = machine.condaw(project, "lock", "--check")
+    assert ours.returncode == 0, ours.stderr
+    stub = project / "conda"
+    stub.write_text("#!/bin/sh\necho conda 26.0\n")
+    stub.chmod(0o755)
+    files = ("-f", "environment.yml", "--lockfile", "conda-lock.yml")
+    theirs = machine.run(
+        CONDA_LOCK, "lock", "--conda", stub, "--check-input-hash", *files, cwd=project
+    )
+    assert theirs.returncode == 4, theirs.stderr  # conda-lock's word for fresh
+
+
+def test_no_lock_names_a_machine_a_person_or_a_time() -> None:
+    for path in SHIPPED.iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert "file:" not in text and "127.0.0.1" not in text
+        assert not re.search(r"(time|git|inputs|custom)_metadata", text)

@@ -1,0 +1,183 @@
+"""What the template renders: each answer does what it says, and nothing is left unrendered."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Machine
+
+QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+PROFILES = [
+    (python, legacy) for python in QUESTIONS["python"] for legacy in QUESTIONS["legacy_ssh"]
+]
+Bake = Callable[..., Path]
+
+
+def load_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_every_question_has_a_prompt_and_every_choice_is_one_of_its_answers() -> None:
+    prompts = QUESTIONS["__prompts__"]
+    questions = [name for name in QUESTIONS if not name.startswith("_")]
+    assert list(prompts) == questions
+    for name, prompt in prompts.items():
+        if isinstance(prompt, dict):
+            assert set(prompt) - {"__prompt__"} == set(QUESTIONS[name])
+
+
+def test_the_default_project_holds_what_the_readme_promises(bake: Bake) -> None:
+    project = bake(project="fleet")
+    files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    promised = {
+        ".gitattributes",
+        ".github/workflows/ci.yml",
+        ".gitignore",
+        "LICENSE",
+        "README.md",
+        "conda-lock.yml",
+        "condaw/__main__.py",
+        "condaw/engine.txt",
+        "environment.yml",
+        "inventory.yml",
+        "pyproject.toml",
+        "src/fleet/cli.py",
+    }
+    assert promised <= files
+    assert any(re.fullmatch(r"tests/test_\w+\.py", name) for name in files)
+    assert not [
+        name for name in files if "pycache" in name or "{" in name or "cookiecutter" in name
+    ]
+
+
+@pytest.mark.parametrize("ci", QUESTIONS["ci"])
+@pytest.mark.parametrize("channel", ["conda-forge", "file:///srv/channel"])
+def test_nothing_is_left_unrendered(ci: str, channel: str, bake: Bake) -> None:
+    project = bake(ci=ci, channel=channel, license="Apache-2.0")
+    for path in project.rglob("*"):
+        if path.is_file() and "outputs" not in path.parts:
+            text = path.read_text(encoding="utf-8").replace("${{", "")
+            assert not re.search(r"\{\{ ?cookiecutter|\{%", text), path
+
+
+def test_condaw_and_the_sample_are_copied_byte_for_byte(bake: Bake, machine: Machine) -> None:
+    project = bake(package="mine")
+    source = machine.template / "{{cookiecutter.project}}"
+    pairs = {"condaw": "condaw", "src/mine": "src/{{cookiecutter.package}}"}
+    for rendered, original in pairs.items():
+        for path in (project / rendered).rglob("*"):
+            twin = source / original / path.relative_to(project / rendered)
+            assert path.is_dir() or path.read_bytes() == twin.read_bytes(), path
+
+
+@pytest.mark.parametrize(("python", "legacy"), PROFILES)
+def test_each_profile_pins_its_direct_dependencies_and_brings_its_lock(
+    python: str, legacy: str, bake: Bake
+) -> None:
+    project = bake(python=python, legacy_ssh=legacy)
+    environment = load_yaml(project / "environment.yml")
+    specs = [spec for spec in environment["dependencies"] if isinstance(spec, str)]
+    pins = dict(spec.split("==") for spec in specs)
+    assert pins["python"].startswith(f"{python}.")
+    assert pins["paramiko"][0] == ("4" if legacy == "yes" else "5")
+    assert environment["channels"] == ["conda-forge"]
+    assert environment["dependencies"][-1] == {"pip": ["netmiko==4.8.0"]}
+    lock = load_yaml(project / "conda-lock.yml")
+    for platform in environment["platforms"]:
+        locked = {p["name"]: p["version"] for p in lock["package"] if p["platform"] == platform}
+        assert {name: locked.get(name) for name in pins} == pins
+        assert locked["netmiko"] == "4.8.0"
+
+
+def test_conda_lock_itself_finds_the_shipped_lock_fresh_and_renders_it(
+    bake: Bake, machine: Machine
+) -> None:
+    project = bake(project="another-name")
+    conda_lock = Path(sys.executable).with_name("conda-lock")
+    names = "condaw/pypi-names.json"
+    before = (project / "conda-lock.yml").read_bytes()
+    words = ["lock", "--check-input-hash", "--pypi_to_conda_lookup_file", names]
+    words += ["--conda", "/bin/true", "-f", "environment.yml", "--lockfile", "conda-lock.yml"]
+    checked = machine.run(conda_lock, *words, cwd=project)
+    assert "already locked for" in checked.stderr
+    assert "Locking dependencies" not in checked.stderr
+    assert (project / "conda-lock.yml").read_bytes() == before
+    rendered = machine.run(conda_lock, "render", "-k", "explicit", "-p", "win-64", cwd=project)
+    assert rendered.returncode == 0, rendered.stderr
+    assert "win-64/python-3" in (project / "conda-win-64.lock").read_text(encoding="utf-8")
+
+
+def test_a_channel_of_the_users_own_brings_no_lock_and_no_exact_pins(bake: Bake) -> None:
+    project = bake(channel="https://conda.example.invalid/team")
+    assert not (project / "conda-lock.yml").exists()
+    environment = load_yaml(project / "environment.yml")
+    assert environment["channels"] == ["https://conda.example.invalid/team"]
+    assert "pip" in environment["dependencies"]
+
+
+@pytest.mark.parametrize(
+    ("license_", "words"),
+    [
+        ("MIT", "Permission is hereby granted, free of charge"),
+        ("BSD-3-Clause", "Redistributions in binary form"),
+        ("Apache-2.0", "Apache License"),
+        ("none", None),
+    ],
+)
+def test_the_licence_is_the_chosen_one(license_: str, words: str | None, bake: Bake) -> None:
+    project = bake(license=license_)
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    if words is None:
+        assert not (project / "LICENSE").exists()
+        assert "license" not in metadata
+    else:
+        assert words in (project / "LICENSE").read_text(encoding="utf-8")
+        assert metadata["license"] == license_
+
+
+@pytest.mark.parametrize("ci", QUESTIONS["ci"])
+def test_ci_is_the_chosen_one_and_bootstraps_with_condaw(ci: str, bake: Bake) -> None:
+    project = bake(ci=ci)
+    assert (project / ".github").exists() == (ci == "github")
+    assert (project / ".gitlab-ci.yml").exists() == (ci == "gitlab")
+    if ci == "github":
+        job = load_yaml(project / ".github" / "workflows" / "ci.yml")["jobs"]["test"]
+        commands = [step["run"] for step in job["steps"] if "run" in step]
+        assert job["permissions"] == {"contents": "read"}
+        assert job["timeout-minutes"] <= 30
+        for step in job["steps"]:
+            assert re.search(r"@[0-9a-f]{40}$", step.get("uses", "@" + "0" * 40))
+    elif ci == "gitlab":
+        commands = load_yaml(project / ".gitlab-ci.yml")["test"]["script"]
+    else:
+        return
+    assert commands[0] == "python -m condaw create"
+
+
+def test_answers_with_hostile_looking_but_legal_text_stay_text(bake: Bake) -> None:
+    description = "50% of {hosts}: #1, <b>fast</b> & safe - 'not'"[:-6]
+    author = "Zoë Ångström <zoe@example.invalid>"
+    project = bake(description=description, author=author, project="yes")
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert metadata["name"] == "yes"
+    assert metadata["description"] == description
+    assert metadata["authors"] == [{"name": author}]
+    assert load_yaml(project / "environment.yml")["name"] == "yes"
+
+
+def test_the_generated_project_passes_its_own_linter(bake: Bake) -> None:
+    project = bake()
+    ruff = Path(sys.executable).with_name("ruff")
+    done = subprocess.run(
+        [ruff, "check", "--no-cache"], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout

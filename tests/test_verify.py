@@ -1,0 +1,262 @@
+"""The proof finds what was done to an environment, names it, and a repair mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import VERSION, Machine
+
+SITE = f"lib/python{VERSION}/site-packages"
+PARAMIKO = f"{SITE}/paramiko/client.py"
+NETMIKO = f"{SITE}/netmiko/__init__.py"
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """Change a file of this environment alone: its hard-linked twin in the cache stays."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def changed(prefix: Path) -> str:
+    path = prefix / PARAMIKO
+    rewrite(path, path.read_bytes()[:-1] + b"#")
+    return PARAMIKO
+
+
+def truncated(prefix: Path) -> str:
+    name = f"{SITE}/paramiko/agent.py"
+    rewrite(prefix / name, (prefix / name).read_bytes()[:100])
+    return name
+
+
+def swapped(prefix: Path) -> str:
+    one, two = (prefix / SITE / "paramiko" / name for name in ("sftp.py", "pkey.py"))
+    first, second = one.read_bytes(), two.read_bytes()
+    rewrite(one, second)
+    rewrite(two, first)
+    return f"{SITE}/paramiko/sftp.py"
+
+
+def wheel_changed(prefix: Path) -> str:
+    rewrite(prefix / NETMIKO, b"")
+    return NETMIKO
+
+
+def removed(prefix: Path) -> str:
+    (prefix / SITE / "paramiko" / "util.py").unlink()
+    return f"{SITE}/paramiko/util.py"
+
+
+def wheel_removed(prefix: Path) -> str:
+    (prefix / SITE / "netmiko" / "utilities.py").unlink()
+    return f"{SITE}/netmiko/utilities.py"
+
+
+def added(prefix: Path) -> str:
+    (prefix / SITE / "sneaky.py").write_text("import os\n", encoding="utf-8")
+    return f"{SITE}/sneaky.py"
+
+
+def link_redirected(prefix: Path) -> str:
+    link = prefix / "bin" / "python"
+    link.unlink()
+    link.symlink_to(sys.executable)
+    return "bin/python"
+
+
+def link_made_a_file(prefix: Path) -> str:
+    link = prefix / "bin" / "python3"
+    content = link.resolve().read_bytes()
+    link.unlink()
+    link.write_bytes(content)
+    return "bin/python3"
+
+
+def script_changed(prefix: Path) -> str:
+    rewrite(prefix / "bin" / "pytest", b"#!/bin/sh\n")
+    return "bin/pytest"
+
+
+def record_removed(prefix: Path) -> str:
+    next((prefix / "conda-meta").glob("invoke-*.json")).unlink()
+    return "invoke"
+
+
+def record_of_another_build(prefix: Path) -> str:
+    path = next((prefix / "conda-meta").glob("pluggy-*.json"))
+    record = {**json.loads(path.read_text(encoding="utf-8")), "build": "other_0"}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    return "pluggy"
+
+
+def wheel_of_another_version(prefix: Path) -> str:
+    metadata = next((prefix / SITE).glob("scp-*.dist-info")) / "METADATA"
+    rewrite(metadata, metadata.read_bytes().replace(b"Version: ", b"Version: 9"))
+    return "scp"
+
+
+def project_link_removed(prefix: Path) -> str:
+    for path in (prefix / SITE).glob("demo-*.dist-info/*"):
+        path.unlink()
+    return "demo"
+
+
+# Each harms something of its own and gives the path or package that the finding has to name.
+DAMAGES: dict[Callable[[Path], str], str] = {
+    changed: "file-changed",
+    truncated: "file-changed",
+    swapped: "file-changed",
+    wheel_changed: "file-changed",
+    removed: "file-missing",
+    wheel_removed: "file-missing",
+    added: "file-foreign",
+    link_redirected: "file-changed",
+    link_made_a_file: "file-changed",
+    script_changed: "file-changed",
+    record_removed: "package-missing",
+    record_of_another_build: "package-differs",
+    wheel_of_another_version: "package-differs",
+    project_link_removed: "project-missing",
+}
+
+
+def findings(project: Path, machine: Machine) -> list[dict[str, str]]:
+    done = machine.condaw(project, "verify", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode == 0) == report["ok"]
+    return list(report["findings"])
+
+
+def test_every_damage_is_found_and_named_and_one_repair_mends_them_all(
+    made: Path, machine: Machine
+) -> None:
+    wanted = {(kind, damage(made / ".conda")) for damage, kind in DAMAGES.items()}
+    found = {(f["kind"], f["path"] or f["package"]) for f in findings(made, machine)}
+    assert wanted - found == set()
+    repaired = machine.condaw(made, "create", "--repair")
+    assert repaired.returncode == 0, repaired.stderr
+    assert findings(made, machine) == []
+
+
+def test_pip_install_behind_its_back_is_found(made: Path, machine: Machine) -> None:
+    wheel = made / "sneaky-1.0-py3-none-any.whl"
+    make_wheel(wheel)
+    words = ["-m", "pip", "install", "--no-deps", "--no-index", str(wheel)]
+    installed = machine.condaw(made, "run", "--", "python", *words)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    found = findings(made, machine)
+    assert [f["kind"] for f in found] == ["package-extra"]
+    assert found[0]["package"] == "sneaky"
+
+
+def make_wheel(path: Path) -> None:
+    import zipfile
+
+    info = "sneaky-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("sneaky.py", "")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: sneaky\nVersion: 1.0\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        rows = ["sneaky.py,,", f"{info}/METADATA,,", f"{info}/WHEEL,,", f"{info}/RECORD,,"]
+        archive.writestr(f"{info}/RECORD", "\n".join(rows) + "\n")
+
+
+def test_a_finding_says_what_to_do(made: Path, machine: Machine) -> None:
+    changed(made / ".conda")
+    done = machine.condaw(made, "verify")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"condaw: file-changed: paramiko: {PARAMIKO} is not the file that was installed",
+        "condaw: 1 finding; to mend: python -m condaw create --repair",
+    ]
+
+
+def test_a_day_of_work_leaves_nothing_to_find(made: Path, machine: Machine) -> None:
+    for words in (
+        ["python", "-c", "import paramiko, netmiko, rich, yaml"],
+        ["python", "-m", "compileall", "-q", str(made / ".conda" / SITE / "netmiko")],
+        ["ruff", "check", "--no-cache"],
+        ["python", "-m", "pip", "check"],
+        ["pytest", "--version"],
+    ):
+        done = machine.condaw(made, "run", "--", *words, PYTHONPYCACHEPREFIX="")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert list((made / ".conda" / SITE / "netmiko").rglob("*.pyc"))
+    assert findings(made, machine) == []
+
+
+def test_an_edit_in_one_environment_does_not_reach_the_next(
+    project: Path, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")  # what is edited is in it, too
+    assert machine.condaw(project, "create").returncode == 0
+    for name in (PARAMIKO, NETMIKO):
+        path = project / ".conda" / name
+        with path.open("ab") as out:  # in place: the hard-linked twins in the caches change too
+            out.write(b"# edited\n")
+    other = Path(shutil.copytree(locked, tmp_path / "other"))
+    done = machine.condaw(other, "create")
+    assert done.returncode == 0, done.stderr
+    assert findings(other, machine) == []
+
+
+@pytest.mark.parametrize(
+    ("smoke", "words"),
+    [
+        ([["python", "-c", "import sys; print('no luck'); sys.exit(3)"]], "exit code 3: no luck"),
+        ([["no-such-program"]], "No such file"),
+    ],
+)
+def test_a_smoke_command_that_fails_is_a_finding(
+    smoke: list[list[str]], words: str, made: Path, machine: Machine
+) -> None:
+    change_smoke(made, json.dumps(smoke))
+    done = machine.condaw(made, "create")
+    assert done.returncode == 1
+    assert "condaw: smoke-failed: " in done.stderr
+    assert words in done.stderr
+    assert (made / ".conda").is_dir()
+
+
+def test_smoke_that_is_not_a_list_of_commands_is_refused(made: Path, machine: Machine) -> None:
+    change_smoke(made, '"ssh-uptime --self-test"')
+    done = machine.condaw(made, "verify")
+    assert done.returncode == 3
+    assert "smoke in [tool.condaw] of pyproject.toml is not a list of commands" in done.stderr
+
+
+def change_smoke(project: Path, value: str) -> None:
+    pyproject = project / "pyproject.toml"
+    lines = pyproject.read_text(encoding="utf-8").splitlines()
+    lines = [f"smoke = {value}" if line.startswith("smoke = ") else line for line in lines]
+    pyproject.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_another_python_in_its_place_is_found(made: Path, machine: Machine) -> None:
+    python = made / ".conda" / "bin" / f"python{VERSION}"
+    rewrite(python, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'.encode())
+    python.chmod(0o755)
+    kinds = {finding["kind"] for finding in findings(made, machine)}
+    assert {"file-changed", "python-version"} <= kinds
+
+
+def test_verify_changes_nothing(made: Path, machine: Machine) -> None:
+    def listing() -> dict[str, tuple[int, int]]:
+        return {
+            path: (os.lstat(path).st_mtime_ns, os.lstat(path).st_size)
+            for folder, _, names in os.walk(made)
+            for path in (os.path.join(folder, name) for name in names)
+        }
+
+    before = listing()
+    assert machine.condaw(made, "verify").returncode == 0
+    assert listing() == before
