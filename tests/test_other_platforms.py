@@ -68,11 +68,11 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def project(stubs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(stubs: Path, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that is locked for Windows and macOS, not for this machine; only looked at."""
     folder = tmp_path_factory.mktemp("other")
     (folder / "home").mkdir()
-    machine, project = Machine(folder / "home", folder / "cache"), folder / "project"
+    machine, project = Machine(folder / "home", folder / "cache", template), folder / "project"
     shutil.copytree(ROOT / "{{cookiecutter.project}}" / "condaw", project / "condaw")
     done = machine.run(sys.executable, "-c", INDEX, stubs, cwd=project)
     assert done.returncode == 0, done.stderr

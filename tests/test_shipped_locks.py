@@ -12,7 +12,7 @@ import yaml
 from condaw import lock
 from condaw.project import Project
 from conftest import ROOT, Machine
-from test_relock import CONDA_LOCK
+from test_relock import CHECK_INPUT_HASH
 
 SHIPPED = ROOT / "templates" / "conda-lock"
 PLATFORMS = ["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"]
@@ -57,15 +57,12 @@ def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_aske
     stub = project / "conda"
     stub.write_text("#!/bin/sh\necho conda 26.0\n")
     stub.chmod(0o755)
-    files = ("-f", "environment.yml", "--lockfile", "conda-lock.yml")
-    theirs = machine.run(
-        CONDA_LOCK, "lock", "--conda", stub, "--check-input-hash", *files, cwd=project
-    )
+    theirs = machine.run(*CHECK_INPUT_HASH, "--conda", stub, cwd=project)
     assert theirs.returncode == 4, theirs.stderr  # conda-lock's word for fresh
 
 
 def test_no_lock_names_a_machine_a_person_or_a_time() -> None:
     for path in SHIPPED.iterdir():
         text = path.read_text(encoding="utf-8")
-        assert "file:" not in text and "127.0.0.1" not in text
+        assert "file://" not in text and "127.0.0.1" not in text
         assert not re.search(r"(time|git|inputs|custom)_metadata", text)

@@ -6,12 +6,12 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomllib
 import yaml
 from conftest import ROOT, Machine
 

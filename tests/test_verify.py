@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -252,9 +251,9 @@ def test_another_python_in_its_place_is_found(made: Path, machine: Machine) -> N
 def test_verify_changes_nothing(made: Path, machine: Machine) -> None:
     def listing() -> dict[str, tuple[int, int]]:
         return {
-            path: (os.lstat(path).st_mtime_ns, os.lstat(path).st_size)
-            for folder, _, names in os.walk(made)
-            for path in (os.path.join(folder, name) for name in names)
+            str(path): (path.lstat().st_mtime_ns, path.lstat().st_size)
+            for path in made.rglob("*")
+            if not path.is_dir()
         }
 
     before = listing()

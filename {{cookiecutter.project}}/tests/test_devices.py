@@ -1,4 +1,8 @@
-"""Every device type: real output, and a login through netmiko's driver for it."""
+"""Every device type: real output, and a login through netmiko's driver for it.
+
+The outputs of network devices are, but for Fortinet's, from the tests of ntc-templates (Apache
+License 2.0, Network to Code).
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +79,12 @@ def test_output_without_an_uptime_says_so(device_type: str) -> None:
         read(device_type, "% Invalid input detected\x1b[31m at '^' marker.")
     assert caught.value.kind == "parse"
     assert "\x1b" not in str(caught.value)
+
+
+def test_control_characters_of_a_device_do_not_reach_the_terminal() -> None:
+    line = " 10:00:00 up 1 day\x1b]0;owned\x07, 2:03,  1 user,  load average: 0.00, 0.01, 0.05"
+
+    assert read("linux", line)[1] == "1 day]0;owned, 2:03"
 
 
 def test_a_line_that_a_template_does_not_know_is_no_obstacle() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import Device
+from server import PASSWORD, Device
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[[Device], int]
@@ -150,6 +150,20 @@ def test_the_wrong_device_type_is_named(
         "config",
     ]
     assert "cisco_ios" in unknown["detail"]
+
+
+def test_a_password_that_a_device_gives_back_is_masked(
+    ssh_uptime: Run, start: Start, linux: Device, known_hosts: KnownHosts
+) -> None:
+    linux.answers = {"uptime": f"syslog: login with {PASSWORD}"}
+    port = start(linux)
+
+    result = ssh_uptime(
+        f"127.0.0.1:{port}", "--known-hosts", known_hosts((linux, port)), "-o", "json"
+    )
+
+    assert row(result)["error"] == "parse"
+    assert "login with ***" in row(result)["detail"]
 
 
 def test_what_is_no_ssh_server_is_told_apart(ssh_uptime: Run) -> None:

@@ -96,11 +96,14 @@ def _run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             stopped = True
     output.write(output.FORMS[args.output](output.in_order(rows)), args.file)
-    if stopped:  # at once: a session that still runs would be waited for
+    if stopped:
         print(f"interrupted: {len(rows)} of {len(targets)} hosts were done", file=sys.stderr)
-        for child in multiprocessing.active_children():
+        children = multiprocessing.active_children()
+        for child in children:
             child.terminate()
-        os._exit(INTERRUPTED)
+        if not children:  # Python would wait for the threads, and their sessions
+            os._exit(INTERRUPTED)
+        return INTERRUPTED
     return FINE if all(row.ok for row in rows) else SOME_FAILED
 
 

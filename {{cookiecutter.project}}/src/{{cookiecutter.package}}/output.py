@@ -86,9 +86,10 @@ def _prom(rows: Sequence[Row]) -> str:
             labels = {"name": row.name, "host": row.host, "device_type": row.device_type}
             if metric == "up":
                 labels["error"] = row.error or ""
-            text = ",".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in labels.items())
+            pairs = (f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in labels.items())
+            name = f"ssh_uptime_{metric}" + "{" + ",".join(pairs) + "}"
             value = {"up": int(row.ok), "seconds": row.uptime_seconds}.get(metric, row.elapsed)
-            lines += [] if value is None else [f"ssh_uptime_{metric}{{{text}}} {value}"]
+            lines += [] if value is None else [f"{name} {value}"]
     return "\n".join(lines)
 
 
