@@ -36,3 +36,9 @@ lint: .venv/ready
 
 pins: .venv/ready
 	$(BIN)/python tools/pins.py
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/environment.py --json build/environment.json
+	test -x build/bench/bin/python || $(PYTHON) -m venv build/bench
+	build/bench/bin/pip install --quiet -r benchmarks/fleet.txt
+	build/bench/bin/python benchmarks/fleet.py --json build/fleet.json

@@ -1,15 +1,16 @@
-"""Make the shipped locks: one for each profile, solved from a folder of conda-forge records.
+"""Make the shipped locks: one for each profile, solved from the channel or from a copy of it.
 
-    python tools/locks.py RECORDS [PROFILE...]
+    python tools/locks.py [--records FOLDER] [--check] [PROFILE...]
 
-RECORDS holds `<subdir>/repodata.json` as a channel has it. It is served on loopback and set up as
+FOLDER holds `<subdir>/repodata.json` as a channel has it. It is served on loopback and set up as
 a mirror in rattler's configuration, so the locks come out of `python -m condaw lock` as any
-project runs it, with the channel's public URLs in them.
+project runs it, with the channel's public URLs in them. What changed is printed as Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import http.server
 import os
@@ -18,11 +19,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cookiecutter.main import cookiecutter
 from rattler import Channel
+from template import export
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "templates" / "conda-lock"
@@ -38,7 +39,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@contextmanager
+@contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The URL under which `folder` is served on loopback."""
     handler = functools.partial(Quiet, directory=str(folder))
@@ -52,47 +53,61 @@ def served(folder: Path) -> Iterator[str]:
             thread.join()
 
 
-def make(profile: str, home: Path) -> bytes:
-    """The lock of one profile; `home` has the mirror in its rattler configuration."""
+def mirror(home: Path, url: str) -> None:
+    """Let programs with this home read the public channel from `url`."""
+    public = str(Channel("conda-forge").base_url).rstrip("/")
+    (home / ".rattler").mkdir()
+    config = home / ".rattler" / "config.toml"
+    config.write_text(f'[mirrors]\n"{public}" = ["{url}"]\n', encoding="utf-8")
+
+
+def make(profile: str, home: Path) -> tuple[bytes, str]:
+    """The lock of one profile, and what changed in it as Markdown."""
     answers = {**PROFILES[profile], "channel": "conda-forge", "environment": "no"}
-    shipped = SHIPPED / f"{profile}.yml"
-    if not shipped.exists():
-        shipped.touch()  # the template includes it
-    project = Path(
-        cookiecutter(
-            str(ROOT), no_input=True, extra_context=answers, output_dir=str(home / profile)
+    template = home / "template"
+    shipped = template / "templates" / "conda-lock" / f"{profile}.yml"
+    new = not shipped.exists()
+    shipped.touch()  # the template includes it
+    with contextlib.redirect_stdout(sys.stderr):
+        made = cookiecutter(
+            str(template), no_input=True, extra_context=answers, output_dir=str(home / profile)
         )
-    )
-    (project / "conda-lock.yml").unlink()
+    project = Path(made)
+    if new:
+        (project / "conda-lock.yml").unlink()
     env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "CONDAW_CACHE": str(home)}
-    subprocess.run(
-        [sys.executable, "-m", "condaw", "lock", "--quiet"],
+    done = subprocess.run(
+        [sys.executable, "-m", "condaw", "lock", "--quiet", "--markdown"],
         cwd=project,
         env=env,
         check=True,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )
-    return (project / "conda-lock.yml").read_bytes()
+    return (project / "conda-lock.yml").read_bytes(), done.stdout
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("records", type=Path)
+    parser.add_argument("--records", type=Path, help="a copy of the channel's repodata")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if locks differ")
     parser.add_argument("profiles", nargs="*", metavar="PROFILE", default=list(PROFILES))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, served(arguments.records) as mirror:
+    differ = False
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
-        (home / ".rattler").mkdir()
-        public = str(Channel("conda-forge").base_url).rstrip("/")
-        (home / ".rattler" / "config.toml").write_text(
-            f'[mirrors]\n"{public}" = ["{mirror}"]\n', encoding="utf-8"
-        )
+        export(home / "template")
+        if arguments.records:
+            mirror(home, stack.enter_context(served(arguments.records)))
         for profile in arguments.profiles:
-            lock = make(profile, home)
-            (SHIPPED / f"{profile}.yml").write_bytes(lock)
-            print(f"{profile}: {lock.count(b'- name:')} packages", flush=True)
+            lock, changes = make(profile, home)
+            path = SHIPPED / f"{profile}.yml"
+            differ |= not path.exists() or lock != path.read_bytes()
+            if not arguments.check:
+                path.write_bytes(lock)
+            print(f"### {profile}\n\n{changes}", flush=True)
     sys.stdout.flush()
-    os._exit(0)  # rattler can crash at interpreter exit
+    os._exit(int(arguments.check and differ))  # rattler can crash at interpreter exit
 
 
 if __name__ == "__main__":

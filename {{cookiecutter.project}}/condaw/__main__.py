@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from condaw import console, engine, process, stamp
+from condaw import console, process, stamp
 from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding
 from condaw.project import Project, this_project
+
+if TYPE_CHECKING:
+    from condaw.lock import Package
 
 EXIT_CODES = """\
 exit codes:
@@ -43,12 +46,10 @@ def create(project: Project, options: argparse.Namespace) -> int:
     if state == "ready" and not options.repair:
         console.note(f"nothing to do: {reason}")
         return FINE
-    engine.load(engine.ENGINE)
-    from condaw import install, lock
+    packages = _locked(project)
+    from condaw import install
     from condaw.verify import python_version, smoke
 
-    platform = install.this_platform()
-    packages = lock.read(project.lock_file, platform, lock.channel_urls(project))
     install.create(project, packages)
     findings = [*python_version(project.prefix, packages), *smoke(project)]
     return _report(findings, f"created and verified {project.prefix}", as_json=False)
@@ -59,12 +60,9 @@ def verify(project: Project, options: argparse.Namespace) -> int:
     state, reason = stamp.state(project)
     if state in ("missing", "foreign"):
         raise CannotError(reason, "run: python -m condaw create")
-    engine.load(engine.ENGINE)
-    from condaw import install, lock
+    packages = _locked(project)
     from condaw import verify as proof
 
-    platform = install.this_platform()
-    packages = lock.read(project.lock_file, platform, lock.channel_urls(project))
     findings = [Finding("environment-stale", reason)] if state == "stale" else []
     findings += proof.verify(project, project.prefix, packages)
     findings += proof.python_version(project.prefix, packages)
@@ -85,6 +83,8 @@ def status(project: Project, options: argparse.Namespace) -> int:
 
 def lock(project: Project, options: argparse.Namespace) -> int:
     """Solve environment.yml into conda-lock.yml, or check that the lock is fresh."""
+    from condaw import engine
+
     engine.load(engine.ENGINE, engine.RELOCK)
     from condaw import relock
     from condaw.changes import as_markdown, as_text
@@ -122,6 +122,8 @@ def run(project: Project, options: argparse.Namespace) -> int:
 
 def shell(project: Project, options: argparse.Namespace) -> int:
     """Start the user's shell in the activated environment."""
+    import tempfile
+
     from condaw import activation
 
     prefix = _prefix(project)
@@ -142,6 +144,17 @@ def doctor(project: Project, options: argparse.Namespace) -> int:
     else:
         print("\n".join(map(str, checks)))
     return FINE if all(check.ok for check in checks) else DRIFTED
+
+
+def _locked(project: Project) -> list[Package]:
+    """What the lock holds for this machine. Loads the engine: import what needs it afterwards."""
+    from condaw import engine
+
+    engine.load(engine.ENGINE)
+    from condaw import lock
+    from condaw.install import this_platform
+
+    return lock.read(project.lock_file, this_platform(), lock.channel_urls(project))
 
 
 def _prefix(project: Project) -> Path:

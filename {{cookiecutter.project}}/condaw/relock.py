@@ -232,7 +232,9 @@ def _keep_urls(before: Sequence[LockedDependency], after: Sequence[LockedDepende
 
 def _write(project: Project, content: Lockfile) -> None:
     """Replace the lock by `content`, after condaw's own strict reading of it."""
-    draft = project.root / ".conda-lock.yml.part"
+    # In a folder of its own, because conda-lock writes the file's name into it.
+    draft = project.root / ".conda-lock.part" / project.lock_file.name
+    draft.parent.mkdir(exist_ok=True)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             write_conda_lock_file(content, draft, metadata_choices=None)
@@ -245,4 +247,4 @@ def _write(project: Project, content: Lockfile) -> None:
             f"choose other versions in environment.yml; {UNCHANGED}",
         ) from None
     finally:
-        draft.unlink(missing_ok=True)
+        shutil.rmtree(draft.parent, ignore_errors=True)
