@@ -42,3 +42,8 @@ bench: .venv/ready
 	test -x build/bench/bin/python || $(PYTHON) -m venv build/bench
 	build/bench/bin/pip install --quiet -r benchmarks/fleet.txt
 	build/bench/bin/python benchmarks/fleet.py --json build/fleet.json
+
+docs:
+	test -x build/docs/bin/mkdocs || $(PYTHON) -m venv build/docs
+	build/docs/bin/pip install --quiet --require-hashes --no-deps -r docs/requirements.txt
+	build/docs/bin/mkdocs build --quiet --site-dir site

@@ -228,7 +228,7 @@ HEAD_DEFECTS: dict[str, tuple[Break, str]] = {
     "a channel over plain http": (channel("http://a.example/b"), "is plain http, where https"),
 }
 TEXT_DEFECTS = {
-    "no UTF-8": (b"version: \xff", "line 1: it is not text in UTF-8"),
+    "no UTF-8": (b"version: \xff", "line 1: it is not YAML that can be read"),
     "no YAML": (b"version: 1\npackage: [\n", "line 3: it is not YAML that can be read"),
     "a merge conflict": (
         b"version: 1\n<<<<<<< ours\npackage: []\n=======\n",

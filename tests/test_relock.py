@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT, Machine
 
 PLATFORMS = ("linux-64", "win-64")
@@ -188,6 +190,17 @@ def test_a_platform_is_added_without_moving_the_others(
     assert machine.condaw(project, "lock", "--check").returncode == 0
 
 
+def test_a_part_of_the_platforms_neither_keeps_one_that_is_gone_nor_forgets_a_new_one(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    environment(project, channel, "app", "tool", platforms=[*PLATFORMS, "osx-64"])
+    done = machine.condaw(project, "lock", "--platform", "linux-64")
+    assert done.returncode == 3
+    assert "conda-lock.yml has nothing for osx-64 yet" in done.stderr
+    environment(project, channel, "app", "tool", platforms=["linux-64"])
+    assert lock(project, machine, "--platform", "linux-64")[0] == "- app 1.0  (win-64)"
+
+
 def test_the_same_input_gives_the_same_bytes(project: Path, machine: Machine) -> None:
     path = project / "conda-lock.yml"
     path.unlink()
@@ -317,3 +330,37 @@ def test_conda_lock_reads_and_renders_what_is_written(project: Path, machine: Ma
     done = machine.run(CONDA_LOCK, "render", "--kind", "explicit", cwd=project)
     assert done.returncode == 0, done.stderr
     assert {file.name for file in project.glob("*.lock")} == {f"conda-{p}.lock" for p in PLATFORMS}
+
+
+def test_the_relock_workflow_proposes_the_changed_lock_and_nothing_else(
+    bake: Callable[..., Path], machine: Machine, tmp_path: Path
+) -> None:
+    project = bake(project="demo", ci="github")
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "relock.yml").read_text())
+    script = workflow["jobs"]["relock"]["steps"][-1]["run"]
+    said, origin = tmp_path / "said", tmp_path / "origin"
+    gh = tmp_path / "bin" / "gh"
+    gh.parent.mkdir()
+    gh.write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    gh.chmod(0o755)
+
+    def shell(text: str) -> str:
+        path = f"{gh.parent}{os.pathsep}{os.environ['PATH']}"
+        done = machine.run("bash", "-e", "-c", text, cwd=project, PATH=path, RUNNER_TEMP="/tmp/x")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    shell(f"git init -q --bare {origin}; git init -q; git remote add origin {origin}; git add .")
+    shell("git -c user.name=a -c user.email=a@example.invalid commit -q -m first")
+    shell(script)
+    assert not said.exists()
+    with (project / "conda-lock.yml").open("a") as lock_file:
+        lock_file.write("# solved anew\n")
+    (project / "changes.md").write_text("not to be committed")
+    shell(script)
+    assert said.read_text().splitlines() == [
+        "auth setup-git",
+        "pr create --head relock --title Relock --body-file /tmp/x/changes.md",
+    ]
+    changed = f"git --git-dir {origin} show --format= --name-only relock"
+    assert shell(changed).splitlines() == ["conda-lock.yml"]

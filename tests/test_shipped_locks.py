@@ -38,7 +38,8 @@ def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_aske
     content = yaml.safe_load((project / "environment.yml").read_text())
     assert content["platforms"] == PLATFORMS
     direct = [spec for spec in content["dependencies"] if isinstance(spec, str)]
-    pins = dict(re.fullmatch(r"([\w-]+)==([\w.]+)", spec).groups() for spec in direct)  # type: ignore[union-attr]
+    assert all(re.fullmatch(r"[\w-]+==[\w.]+", spec) for spec in direct), direct
+    pins = dict(spec.split("==") for spec in direct)
     pins |= dict(spec.split("==") for spec in content["dependencies"][-1]["pip"])
     assert pins["python"].startswith(f"{PROFILES[profile]['python']}.")
     assert pins["paramiko"].startswith("4." if profile.endswith("4") else "5.")

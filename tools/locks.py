@@ -21,7 +21,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from cookiecutter.main import cookiecutter
 from rattler import Channel
 from template import export
 
@@ -63,28 +62,31 @@ def mirror(home: Path, url: str) -> None:
 
 def make(profile: str, home: Path) -> tuple[bytes, str]:
     """The lock of one profile, and what changed in it as Markdown."""
-    answers = {**PROFILES[profile], "channel": "conda-forge", "environment": "no"}
     template = home / "template"
     shipped = template / "templates" / "conda-lock" / f"{profile}.yml"
     new = not shipped.exists()
     shipped.touch()  # the template includes it
-    with contextlib.redirect_stdout(sys.stderr):
-        made = cookiecutter(
-            str(template), no_input=True, extra_context=answers, output_dir=str(home / profile)
-        )
-    project = Path(made)
+    answers = [f"{question}={answer}" for question, answer in PROFILES[profile].items()]
+    command = ["cookiecutter", "--no-input", "--output-dir", str(home / profile), str(template)]
+    run([*command, "project=demo", "environment=no", *answers], home)
+    project = home / profile / "demo"
     if new:
         (project / "conda-lock.yml").unlink()
+    changes = run(["condaw", "lock", "--quiet", "--markdown"], home, project)
+    return (project / "conda-lock.yml").read_bytes(), changes
+
+
+def run(module: list[str], home: Path, folder: Path = ROOT) -> str:
+    """What `python -m MODULE...` prints in `folder`, for a user with that home."""
     env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "CONDAW_CACHE": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-m", "condaw", "lock", "--quiet", "--markdown"],
-        cwd=project,
+    return subprocess.run(
+        [sys.executable, "-m", *module],
+        cwd=folder,
         env=env,
         check=True,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-    )
-    return (project / "conda-lock.yml").read_bytes(), done.stdout
+    ).stdout
 
 
 def main() -> None:

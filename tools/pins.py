@@ -24,12 +24,14 @@ def compile_pins(
     header: str,
     constraint: Path | None = None,
     without: list[str] | None = None,
+    dependencies: bool = True,
 ) -> None:
     """Resolve `sources` for all platforms, for Python from `python` on: wheels, with sha256."""
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--upgrade", "--generate-hashes"]
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--no-emit-index-url"]
     command += ["--python-version", python]
     command += ["--constraint", str(constraint)] if constraint else []
+    command += [] if dependencies else ["--no-deps"]
     for name in without or []:
         command += ["--no-emit-package", name]
     pins = subprocess.run(
@@ -73,6 +75,20 @@ def main() -> None:
             python="3.11",
             constraint=both,
             header="What the tools and tests of this repository need; made by `make pins`.",
+        )
+    compile_pins(
+        [ROOT / "docs" / "requirements.in"],
+        ROOT / "docs" / "requirements.txt",
+        python="3.11",
+        header="What building the documentation needs; made by `make pins`.",
+    )
+    for name in ("channel", "channel-legacy"):
+        compile_pins(
+            [ROOT / "tools" / f"{name}.in"],
+            ROOT / "tools" / f"{name}.txt",
+            python="3.11",
+            header="The wheels of the embedded channel; made by `make pins`.",
+            dependencies=name == "channel",
         )
 
 

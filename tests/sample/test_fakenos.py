@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Home, free_port
 from filelock import FileLock
+from ssh_servers import ROOT, Home, free_port
 
 HERE = Path(__file__).parent
 TYPES = ("cisco_nxos", "juniper_junos", "hp_procurve", "huawei_vrp")

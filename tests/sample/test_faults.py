@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from conftest import Home, Sshd, free_port
+from ssh_servers import Home, Sshd, free_port
 
 BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
 Start = Callable[..., Sshd]

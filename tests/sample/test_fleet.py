@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PACKAGES, PASSWORD, Farm, Home
+from ssh_servers import PACKAGES, PASSWORD, Farm, Home
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from conftest import Home, Sshd, keygen
+from ssh_servers import Home, Sshd, keygen
 
 Start = Callable[..., Sshd]
 

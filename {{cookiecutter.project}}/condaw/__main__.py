@@ -50,7 +50,7 @@ def create(project: Project, options: argparse.Namespace) -> int:
     from condaw import install
     from condaw.verify import python_version, smoke
 
-    install.create(project, packages)
+    install.create(project, packages, repair=options.repair)
     findings = [*python_version(project.prefix, packages), *smoke(project)]
     return _report(findings, f"created and verified {project.prefix}", as_json=False)
 

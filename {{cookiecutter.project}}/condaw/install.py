@@ -44,7 +44,7 @@ def this_platform() -> str:
     return str(Subdir.current())
 
 
-def create(project: Project, packages: Sequence[Package]) -> None:
+def create(project: Project, packages: Sequence[Package], *, repair: bool = False) -> None:
     """Replace the project's environment by one that holds just `packages` and the project.
 
     Raises CannotError and leaves the environment as it was when that cannot be done.
@@ -53,6 +53,8 @@ def create(project: Project, packages: Sequence[Package]) -> None:
     with _exclusive(project):
         staging, retired = project.root / ".conda.part", project.root / ".conda.old"
         _clean_up(project, staging, retired)
+        if stamp.state(project)[0] == "ready" and not repair:
+            return  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
             _fill(project, staging, packages)
             findings = verify(project, staging, packages)

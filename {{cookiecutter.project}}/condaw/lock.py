@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -98,9 +98,8 @@ class Package:
         return RepoDataRecord(record, self.file_name, self.url, self.channel)
 
 
-@dataclass(frozen=True)
-class Defect:
-    """One reason why a lock is not acceptable."""
+class Defect(NamedTuple):
+    """One reason why a lock is not acceptable, and the line of the entry that it is about."""
 
     line: int
     text: str
@@ -110,7 +109,7 @@ class LockError(CannotError):
     """A lock that does not pass; `defects` holds every reason."""
 
     def __init__(self, defects: Iterable[Defect]) -> None:
-        self.defects = sorted(set(defects), key=lambda defect: (defect.line, defect.text))
+        self.defects = sorted(set(defects))
         shown = [f"line {defect.line}: {defect.text}" for defect in self.defects[:3]]
         more = [f"and {len(self.defects) - 3} more"] if len(self.defects) > 3 else []
         self.reasons = "; ".join(shown + more)
@@ -151,7 +150,10 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
 
 
 def channel_urls(project: Project) -> list[str]:
-    """The channels of environment.yml as URLs, without a slash at the end."""
+    """The channels of environment.yml as URLs, without a slash at the end.
+
+    Raises CannotError for one that no lock should be made from.
+    """
     try:
         content = yaml.safe_load(project.environment_yml.read_text(encoding="utf-8"))
         channels = [str(channel) for channel in content["channels"]]
@@ -160,18 +162,13 @@ def channel_urls(project: Project) -> list[str]:
             "there is no environment.yml with a readable list of channels",
             "correct it, or restore it from version control",
         ) from None
-    refuse_channels(channels)
-    return [str(Channel(name).base_url).rstrip("/") for name in channels if name != "nodefaults"]
-
-
-def refuse_channels(channels: Iterable[str]) -> None:
-    """Raise CannotError for a channel that no lock should be made from."""
     for channel in channels:
         for fault in url_faults(channel):
             raise CannotError(
                 f"the channel {channel} in environment.yml {fault}",
                 "write another there; passwords belong in netrc or in rattler's credential store",
             )
+    return [str(Channel(name).base_url).rstrip("/") for name in channels if name != "nodefaults"]
 
 
 def url_faults(url: str) -> Iterator[str]:
@@ -203,8 +200,6 @@ def _load(path: Path) -> tuple[Any, list[int]]:
         document = loader.construct_document(node) if node else None
     except FileNotFoundError:
         raise CannotError("there is no conda-lock.yml", "run: python -m condaw lock") from None
-    except UnicodeDecodeError:
-        raise LockError([Defect(1, "it is not text in UTF-8")]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -213,8 +208,7 @@ def _load(path: Path) -> tuple[Any, list[int]]:
         raise LockError([Defect(1, "it is not a mapping")])
     entries = next((value for key, value in node.value if key.value == "package"), None)
     nodes = entries.value if isinstance(entries, yaml.SequenceNode) else []
-    repeating = [n.start_mark.line + 1 for n in (node, *nodes) if _repeats(n)]
-    if repeating:
+    if repeating := [n.start_mark.line + 1 for n in (node, *nodes) if _repeats(n)]:
         raise LockError(Defect(line, "the same field is there twice") for line in repeating)
     return document, [child.start_mark.line + 1 for child in nodes]
 

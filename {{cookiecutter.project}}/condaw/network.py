@@ -39,8 +39,8 @@ def client() -> Client:
     # `from_config` would give the mirror the credentials of the host that it stands for.
     if store := config().authentication_override_file:
         os.environ.setdefault("RATTLER_AUTH_FILE", str(store))
+    bare = {public: [_without_password(url) for url in urls] for public, urls in found.items()}
     headers = {urlsplit(url).hostname: _basic(url) for urls in found.values() for url in urls}
-    bare = {key: [_without_password(url) for url in urls] for key, urls in found.items()}
     return Client(
         [
             middleware.RetryMiddleware(3),
@@ -59,9 +59,10 @@ def mirrors() -> dict[str, list[str]]:
     settings = _condarc()
     public = str(Channel("any").base_url).removesuffix("any/")
     if alias := os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias"):
-        found[public] = [f"{alias.rstrip('/')}/"]
-    for name, location in (settings.get("custom_channels") or {}).items():
-        found[f"{public}{name}/"] = [f"{location.rstrip('/')}/{name}/"]
+        found[public] = [f"{str(alias).rstrip('/')}/"]
+    custom = settings.get("custom_channels")
+    for name, location in custom.items() if isinstance(custom, dict) else ():
+        found[f"{public}{name}/"] = [f"{str(location).rstrip('/')}/{name}/"]
     return {**found, **config().mirrors}
 
 

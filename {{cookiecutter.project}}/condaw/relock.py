@@ -16,16 +16,9 @@ from pathlib import Path
 
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
 from conda_lock.conda_lock import create_lockfile_from_spec
-from conda_lock.content_hash import (
-    backwards_compatible_content_hashes,
-    compute_content_hashes,
-)
+from conda_lock.content_hash import backwards_compatible_content_hashes, compute_content_hashes
 from conda_lock.lockfile import parse_conda_lock_file, write_conda_lock_file
-from conda_lock.lockfile.v2prelim.models import (
-    LockedDependency,
-    Lockfile,
-    UpdateSpecification,
-)
+from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile, UpdateSpecification
 from conda_lock.models.lock_spec import LockSpecification
 from conda_lock.models.pip_repository import PipRepository
 from conda_lock.src_parser import make_lock_spec
@@ -77,14 +70,18 @@ def relock(
     before = old.package if old else []
     _refuse_unknown(update, {entry.name for entry in before}, "in conda-lock.yml")
     _refuse_unknown(platforms, set(specification.platforms), "under platforms: in environment.yml")
+    kept = set(specification.platforms) - set(platforms) if platforms else set()
+    if old and (missing := sorted(kept - set(old.metadata.platforms))):
+        cause = f"conda-lock.yml has nothing for {', '.join(missing)} yet"
+        raise CannotError(cause, "name it after --platform too, or leave --platform out")
     virtual = default_virtual_package_repodata()
     with virtual:
         new = _solve(project, specification, virtual, before, update, platforms)
         # The index that pip reads is this machine's affair: it is no part of the lock's inputs.
         hashes = compute_content_hashes(specification, virtual)
-    if old and platforms:
-        new.package += [entry for entry in before if entry.platform not in platforms]
-        hashes = {**old.metadata.content_hash, **{name: hashes[name] for name in platforms}}
+    if old:
+        new.package += [entry for entry in before if entry.platform in kept]
+        hashes |= {name: old.metadata.content_hash[name] for name in kept}
     new.metadata.content_hash = {name: hashes[name] for name in specification.platforms}
     _keep_urls(before, new.package)
     _write(project, new)
@@ -199,7 +196,9 @@ def _solve(
                     mapping_url=str(lock.PYPI_NAMES),
                 )
         except subprocess.CalledProcessError as error:
-            raise CannotError(_explanation(error), _NEXT) from None
+            with contextlib.suppress(ValueError, KeyError):
+                raise CannotError(json.loads(error.stdout)["message"], _NEXT) from None
+            raise CannotError(f"the solver failed: {last_line(error.stderr)}", _NEXT) from None
         except Exception as error:
             text = str(error).replace("-dummy-package-", "environment.yml")
             if isinstance(error, json.JSONDecodeError):
@@ -213,14 +212,6 @@ def _indexes() -> list[str]:
     first = settings.get("index-url") or str(PyPiRepository().url).rstrip("/")
     more = settings.get("extra-index-url", "").split()
     return [first, *(url for url in more if url.startswith("http"))]
-
-
-def _explanation(error: subprocess.CalledProcessError) -> str:
-    """What the solver front said, out of the JSON that conda-lock read from it."""
-    try:
-        return str(json.loads(error.stdout)["message"])
-    except (ValueError, KeyError):
-        return f"the solver failed: {last_line(error.stderr or error.stdout)}"
 
 
 def _keep_urls(before: Sequence[LockedDependency], after: Sequence[LockedDependency]) -> None:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -123,10 +122,8 @@ def plan(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Be the `conda` that conda-lock calls."""
-    if sys.argv[1:] == ["--version"]:
-        print("conda 26.0 (rattler)")
-        process.finish(0)
     parser = argparse.ArgumentParser(prog="condaw-solver")
+    parser.add_argument("--version", action="version", version="conda 26.0 (rattler)")
     parser.add_argument("command", choices=["create"])
     parser.add_argument("--prefix")
     for flag in ("--dry-run", "--json", "--override-channels"):

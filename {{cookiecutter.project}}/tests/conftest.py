@@ -8,9 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from server import PASSWORD, Device, known_hosts_line, serve
-
-OUTPUTS = Path(__file__).parent / "outputs"
+from server import OUTPUTS, PASSWORD, Device, known_hosts_line, serve
 
 
 @pytest.fixture

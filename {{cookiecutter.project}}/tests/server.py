@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import paramiko
 
 PASSWORD = "correct horse"
+OUTPUTS = Path(__file__).parent / "outputs"
 
 
 @dataclass
@@ -52,7 +54,7 @@ class _Server(paramiko.ServerInterface):
 
 
 def _shell(device: Device, channel: paramiko.Channel) -> None:
-    with suppress(OSError):
+    with suppress(OSError, EOFError):
         if device.hangs_at == "shell":
             return
         channel.sendall(device.prompt.encode())
@@ -72,7 +74,7 @@ def serve(device: Device) -> Iterator[int]:
     transports: list[paramiko.Transport] = []
 
     def accept() -> None:
-        with suppress(OSError):
+        with suppress(OSError, EOFError):
             while True:
                 connection = listener.accept()[0]
                 if device.hangs_at == "banner":

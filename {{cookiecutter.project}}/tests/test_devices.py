@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import OUTPUTS
-from server import PASSWORD, Device
+from server import OUTPUTS, PASSWORD, Device
 
 from {{ cookiecutter.package }}.devices import DEVICES, duration, read
 from {{ cookiecutter.package }}.failures import Failure

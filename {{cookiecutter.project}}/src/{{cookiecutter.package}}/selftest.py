@@ -38,7 +38,7 @@ class Server(paramiko.ServerInterface):
 
 
 def _shell(channel: paramiko.Channel) -> None:
-    with suppress(OSError):
+    with suppress(OSError, EOFError):
         channel.sendall(PROMPT.encode())
         for line in channel.makefile("r"):
             answer = [line.strip(), *([UPTIME] if line.strip() == "uptime" else []), PROMPT]
