@@ -14,6 +14,7 @@ CONDAW := {{cookiecutter.project}}/condaw
 SAMPLE := {{cookiecutter.project}}/src/{{cookiecutter.package}}
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export MYPY_CACHE_DIR := $(CURDIR)/build/mypy
 
 .PHONY: try test lint bench docs pins
 .DEFAULT_GOAL := try
@@ -30,7 +31,8 @@ test: .venv/ready lint
 lint: .venv/ready
 	$(BIN)/ruff check --config pyproject.toml
 	$(BIN)/ruff format --check --config pyproject.toml
-	$(BIN)/python -m mypy tools tests
+	$(BIN)/python -m mypy tools benchmarks tests/*.py
+	$(BIN)/python -m mypy tests/sample
 	cd "{{cookiecutter.project}}" && ../$(BIN)/python -m mypy --config-file ../pyproject.toml -p condaw
 	cd "{{cookiecutter.project}}/src" && ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml "{{cookiecutter.package}}"
 

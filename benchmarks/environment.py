@@ -1,9 +1,9 @@
 """How long condaw takes for what people wait for, on the embedded channel.
 
-    make bench      # or: .venv/bin/python benchmarks/environment.py [--runs 5] [--json FILE] [--try]
+    .venv/bin/python benchmarks/environment.py [--runs 5] [--json FILE] [--try]
 
-Each figure is the median of several runs of the whole command. The machine must be quiet; figures of
-two machines cannot be compared.
+Each figure is the median of several runs of the whole command. The machine must be quiet, and
+figures of two machines cannot be compared.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import Machine
+from machine import Machine
 
 
 def checks(project: Path, machine: Machine) -> dict[str, dict[str, object]]:

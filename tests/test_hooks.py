@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Machine
+from machine import ROOT, Machine
 from template import export
 
 BAD_ANSWERS = {

@@ -1,4 +1,4 @@
-"""An environment is made whole or not at all; what fails says why, and the old one is still there."""
+"""An environment is made whole or not at all; what fails says why, and the old one stays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Machine
+from machine import Machine
 
 LITTER = (".conda.part", ".conda.old")
 CLOSED = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull}

@@ -13,7 +13,7 @@ import yaml
 from condaw import lock
 from condaw.outcome import CannotError
 from condaw.project import Project
-from conftest import ROOT, Machine
+from machine import ROOT, Machine
 from rattler import Channel
 
 GOOD = ROOT / "templates" / "conda-lock" / "python-3.13-paramiko-5.yml"

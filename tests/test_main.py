@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Machine
+from machine import Machine
 
 FINE, DRIFTED, USAGE, CANNOT = 0, 1, 2, 3
 

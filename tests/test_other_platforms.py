@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from channel import SITE_PACKAGES, write_package
-from conftest import ROOT, Machine
+from machine import ROOT, Machine
 
 CONDA_LOCK = Path(sys.executable).with_name("conda-lock")
 SHIPPED = ROOT / "templates" / "conda-lock"

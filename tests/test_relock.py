@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Machine
+from machine import ROOT, Machine
 
 PLATFORMS = ("linux-64", "win-64")
 CONDA_LOCK = Path(sys.executable).with_name("conda-lock")

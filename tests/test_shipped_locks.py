@@ -11,7 +11,7 @@ import pytest
 import yaml
 from condaw import lock
 from condaw.project import Project
-from conftest import ROOT, Machine
+from machine import ROOT, Machine
 from test_relock import CHECK_INPUT_HASH
 
 SHIPPED = ROOT / "templates" / "conda-lock"

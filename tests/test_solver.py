@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Machine, Result
+from machine import ROOT, Machine, Result
 
 CONDAW = ROOT / "{{cookiecutter.project}}"
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tomllib
 import yaml
-from conftest import ROOT, Machine
+from machine import ROOT, Machine
 
 QUESTIONS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 PROFILES = [

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import VERSION, Machine
+from machine import VERSION, Machine
 
 SITE = f"lib/python{VERSION}/site-packages"
 PARAMIKO = f"{SITE}/paramiko/client.py"

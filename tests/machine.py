@@ -1,0 +1,71 @@
+"""A machine for programs under test: an account with an empty home, and a cache of this run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+# Settings of the person who runs the tests. Without byte-code every start takes half a second more.
+FOREIGN = ("CONDA", "MAMBA", "COOKIECUTTER", "RATTLER", "VIRTUAL_ENV", "PYTHONDONTWRITE")
+
+Result = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An account with an empty home: the environment in which programs under test run."""
+
+    home: Path
+    cache: Path
+    template: Path
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def temporary(self) -> Path:
+        """A folder for what programs leave behind in theirs."""
+        folder = self.home / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def env(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        own = {
+            "HOME": str(self.home),
+            "USERPROFILE": str(self.home),
+            "CONDAW_CACHE": str(self.cache),
+            "TMPDIR": str(self.temporary),
+            "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+            "COLUMNS": "100",
+        }
+        return {**kept, **own, **self.extra}
+
+    def run(self, *command: str | Path, cwd: Path, **extra: str) -> Result:
+        """Run a program to its end; stdout and stderr are kept apart."""
+        return subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env={**self.env, **extra},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def condaw(self, project: Path, *arguments: str, **extra: str) -> Result:
+        """`python -m condaw ARGUMENTS` in `project`."""
+        return self.run(sys.executable, "-m", "condaw", *arguments, cwd=project, **extra)
+
+    def bake(self, folder: Path, **answers: str) -> Result:
+        """Real cookiecutter, on this repository, into `folder`; no network unless asked for."""
+        chosen = {"environment": "no", "python": VERSION, **answers}
+        program = Path(sys.executable).with_name("cookiecutter")
+        words = [f"{name}={value}" for name, value in chosen.items()]
+        return self.run(program, "--no-input", self.template, *words, cwd=folder)
