@@ -10,8 +10,6 @@ BIN := .venv/Scripts
 else
 BIN := .venv/bin
 endif
-CONDAW := {{cookiecutter.project}}/condaw
-SAMPLE := {{cookiecutter.project}}/src/{{cookiecutter.package}}
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export MYPY_CACHE_DIR := $(CURDIR)/build/mypy
@@ -34,7 +32,6 @@ lint: .venv/ready
 	$(BIN)/python -m mypy tools benchmarks tests/*.py
 	$(BIN)/python -m mypy tests/sample
 	cd "{{cookiecutter.project}}" && ../$(BIN)/python -m mypy --config-file ../pyproject.toml -p condaw
-	cd "{{cookiecutter.project}}/src" && ../../$(BIN)/python -m mypy --config-file ../../pyproject.toml "{{cookiecutter.package}}"
 
 pins: .venv/ready
 	$(BIN)/python tools/pins.py
@@ -42,7 +39,7 @@ pins: .venv/ready
 bench: .venv/ready
 	$(BIN)/python benchmarks/environment.py --json build/environment.json
 	test -x build/bench/bin/python || $(PYTHON) -m venv build/bench
-	build/bench/bin/pip install --quiet -r benchmarks/fleet.txt
+	build/bench/bin/pip install --quiet --require-hashes --no-deps -r benchmarks/fleet.txt
 	build/bench/bin/python benchmarks/fleet.py --json build/fleet.json
 
 docs:

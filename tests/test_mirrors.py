@@ -212,7 +212,7 @@ def test_a_mirror_without_the_password_is_not_reached(
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
 
 
-def test_create_fetches_from_the_mirror_and_keeps_the_public_urls(
+def test_create_and_lock_fetch_from_the_mirror_and_keep_the_public_urls(
     mirror: str, project: Path, channel: Path, alone: Machine
 ) -> None:
     public(project, channel)
@@ -226,6 +226,10 @@ def test_create_fetches_from_the_mirror_and_keeps_the_public_urls(
     texts = [file.read_text() for file in records] + [done.stdout, done.stderr]
     assert not any(SECRET in text for text in texts)
     assert alone.condaw(project, "verify").returncode == 0
+    done = alone.condaw(project, "lock")
+    assert (done.returncode, done.stdout) == (0, "nothing changed\n"), done.stderr
+    lock = (project / "conda-lock.yml").read_text()
+    assert f"{PUBLIC}/noarch/pluggy-" in lock and mirror not in lock and SECRET not in lock
 
 
 def test_an_archive_that_the_mirror_has_changed_is_refused(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -174,10 +174,13 @@ def test_answers_with_hostile_looking_but_legal_text_stay_text(bake: Bake) -> No
     assert load_yaml(project / "environment.yml")["name"] == "yes"
 
 
-def test_the_generated_project_passes_its_own_linter(bake: Bake) -> None:
-    project = bake()
-    ruff = Path(sys.executable).with_name("ruff")
-    done = subprocess.run(
-        [ruff, "check", "--no-cache"], cwd=project, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
+def test_the_generated_project_passes_its_own_linter_and_a_strict_type_checker(
+    bake: Bake, machine: Machine
+) -> None:
+    project = bake(package="fleet")
+    scripts = Path(sys.executable).parent
+    linted = machine.run(scripts / "ruff", "check", "--no-cache", cwd=project)
+    assert linted.returncode == 0, linted.stdout
+    settings: list[str | Path] = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", os.devnull]
+    typed = machine.run(scripts / "mypy", *settings, "-p", "fleet", cwd=project / "src")
+    assert typed.returncode == 0, typed.stdout

@@ -76,12 +76,16 @@ def main() -> None:
             constraint=both,
             header="What the tools and tests of this repository need; made by `make pins`.",
         )
-    compile_pins(
-        [ROOT / "docs" / "requirements.in"],
-        ROOT / "docs" / "requirements.txt",
-        python="3.11",
-        header="What building the documentation needs; made by `make pins`.",
-    )
+    for name, what in {
+        "docs/requirements": "What building the documentation needs",
+        "benchmarks/fleet": "What the benchmark of the sample needs",
+    }.items():
+        compile_pins(
+            [ROOT / f"{name}.in"],
+            ROOT / f"{name}.txt",
+            python="3.11",
+            header=f"{what}; made by `make pins`.",
+        )
     for name in ("channel", "channel-legacy"):
         compile_pins(
             [ROOT / "tools" / f"{name}.in"],
