@@ -181,6 +181,6 @@ def test_the_generated_project_passes_its_own_linter_and_a_strict_type_checker(
     scripts = Path(sys.executable).parent
     linted = machine.run(scripts / "ruff", "check", "--no-cache", cwd=project)
     assert linted.returncode == 0, linted.stdout
-    settings: list[str | Path] = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", os.devnull]
+    settings = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", os.devnull]
     typed = machine.run(scripts / "mypy", *settings, "-p", "fleet", cwd=project / "src")
     assert typed.returncode == 0, typed.stdout
