@@ -129,12 +129,19 @@ def test_another_platform_gets_its_own_layout_and_entry_points_and_verifies(
     assert f"{tmp_path / 'osx-arm64' / 'bin' / 'python3.13'}" in macos.splitlines()[0]
 
     (tmp_path / "win-64" / "Scripts" / "greet-script.py").write_text("other")
-    (tmp_path / "win-64" / "Lib" / "site-packages" / "own.py").write_text("own")
+    site = tmp_path / "win-64" / "Lib" / "site-packages"
+    (site / "own.py").write_text("own")
+    (site / "more-1.dist-info").mkdir()
+    (site / "more-1.dist-info" / "METADATA").write_text("Name: more\nVersion: 1\n")
+    (site / "more-1.dist-info" / "RECORD").write_text(
+        "more-1.dist-info/METADATA,,\nmore-1.dist-info/RECORD,,\n"
+    )
     (tmp_path / "win-64" / "Library" / "bin" / "native.dll").unlink()
     assert sorted(findings(project, tmp_path / "win-64", "win-64", machine)) == [
         "file-changed Scripts/greet-script.py",
         "file-foreign Lib/site-packages/own.py",
         "file-missing Library/bin/native.dll",
+        "package-extra None",
     ]
 
 
