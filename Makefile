@@ -45,4 +45,4 @@ bench: .venv/ready
 docs:
 	test -x build/docs/bin/mkdocs || $(PYTHON) -m venv build/docs
 	build/docs/bin/pip install --quiet --require-hashes --no-deps -r docs/requirements.txt
-	build/docs/bin/mkdocs build --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --strict --quiet --site-dir site

@@ -36,6 +36,8 @@ def problems():
     parts = urlsplit(channel)
     if "@" in parts.netloc or parts.path.startswith("/t/") or parts.query:
         yield "channel", "leave out user, password and token: they belong into netrc"
+    elif parts.scheme not in ("", "https", "http", "file"):
+        yield "channel", f"it is not fetched by {parts.scheme}: use https, http or file"
     elif not is_plain(channel) or " " in channel.strip() or channel.strip() == "defaults":
         yield "channel", "name conda-forge, or give the URL or the absolute path of your own"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import os
@@ -82,33 +83,117 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+Serve = Callable[[Path, type[Quiet]], contextlib.AbstractContextManager[str]]
+
+
 @pytest.fixture
-def served(own_channel: Path, project: Path, machine: Machine) -> Iterator[str]:
-    """The channel over http on loopback; `project` is locked to it."""
-    handler = functools.partial(Quiet, directory=str(own_channel))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        point(project, own_channel.as_uri(), url)
-        yield url
-        server.shutdown()
-        thread.join()
+def serve() -> Serve:
+    """Serve a folder over http on loopback; gives the URL."""
+
+    @contextlib.contextmanager
+    def serving(folder: Path, handler: type[Quiet]) -> Iterator[str]:
+        bound = functools.partial(handler, directory=str(folder))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
+            server.daemon_threads = True
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+            thread.join()
+
+    return serving
 
 
 def test_a_download_with_another_hash_is_refused_then_healed_by_the_right_one(
-    served: str, own_channel: Path, project: Path, machine: Machine, tmp_path: Path
+    own_channel: Path, project: Path, machine: Machine, tmp_path: Path, serve: Serve
 ) -> None:
     machine = replace(machine, cache=tmp_path / "cache")
     path = archive(own_channel, "rich")
     good = path.read_bytes()
     replace_by_another(path)
-    done = machine.condaw(project, "create")
+    with serve(own_channel, Quiet) as url:
+        point(project, own_channel.as_uri(), url)
+        done = machine.condaw(project, "create")
+        assert done.returncode == 3
+        assert "the conda packages could not be installed" in done.stderr
+        assert "rich" in done.stderr
+        path.write_bytes(good)
+        assert machine.condaw(project, "create").returncode == 0
+
+
+class Halting(Quiet):
+    """Serves half of each archive, then nothing more, until the test is over."""
+
+    before_headers = False
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        content = Path(self.translate_path(self.path)).read_bytes()
+        if not self.before_headers:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+        self.over.wait()
+
+
+class HaltingBeforeHeaders(Halting):
+    before_headers = True
+
+
+class Dripping(Quiet):
+    """Serves the largest archive in pieces, each within the time that a server may be silent."""
+
+    def do_GET(self) -> None:
+        content = Path(self.translate_path(self.path)).read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        pieces = 6 if len(content) > 5_000_000 else 1
+        size = len(content) // pieces + 1
+        for start in range(0, len(content), size):
+            self.wfile.write(content[start : start + size])
+            time.sleep(0.5 if pieces > 1 else 0)  # the pace of a slow line, not a wait
+
+
+IMPATIENT = """
+import sys
+from condaw import process, progress
+from condaw.__main__ import main
+progress.SILENCE = 1.5
+process.finish(main(["create"]))
+"""
+
+
+@pytest.mark.parametrize("handler", [Halting, HaltingBeforeHeaders])
+def test_a_server_that_goes_silent_is_given_up_with_a_sentence(
+    handler: type[Halting],
+    own_channel: Path,
+    project: Path,
+    machine: Machine,
+    tmp_path: Path,
+    serve: Serve,
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    handler.over = threading.Event()
+    with serve(own_channel, handler) as url:
+        point(project, own_channel.as_uri(), url)
+        done = machine.run(sys.executable, "-c", IMPATIENT, cwd=project)
+        handler.over.set()
     assert done.returncode == 3
-    assert "the conda packages could not be installed" in done.stderr
-    assert "rich" in done.stderr
-    path.write_bytes(good)
-    assert machine.condaw(project, "create").returncode == 0
+    assert "condaw: cannot create: the server has sent nothing for 1.5 s" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / ".conda").exists()
+
+
+def test_a_slow_server_is_no_silent_one(
+    own_channel: Path, project: Path, machine: Machine, tmp_path: Path, serve: Serve
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    with serve(own_channel, Dripping) as url:
+        point(project, own_channel.as_uri(), url)
+        done = machine.run(sys.executable, "-c", IMPATIENT, cwd=project)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_failed_repair_leaves_the_old_environment_and_no_litter(

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -99,16 +100,23 @@ def _lock_and_channels(project: Project) -> Iterator[Check]:
 
 
 def _channel(url: str) -> Check:
-    """Whether `url` answers; a mirror or proxy in rattler's configuration is not asked."""
+    """Whether the channel, or the mirror configured for it, answers at all."""
+    from condaw.network import fetched_from
+
+    place = fetched_from(url)
     try:
-        with urllib.request.urlopen(  # noqa: S310 - http, https or file, from environment.yml
-            f"{url}/noarch/repodata.json", timeout=PATIENCE
+        with urllib.request.urlopen(  # noqa: S310 - http, https or file, by lock.channel_urls
+            f"{place}/noarch/repodata.json", timeout=PATIENCE
         ):
-            return Check("channel", True, f"{url} answers")
+            return Check("channel", True, f"{place} answers")
+    except urllib.error.HTTPError as error:
+        if error.code < 500:  # it may want a password, or offer the index in another form
+            return Check("channel", True, f"{place} answers, with HTTP {error.code}")
+        reason: object = error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        advice = "check the network and the proxy; with cached packages `create` works without"
-        return Check("channel", False, f"{url} does not answer: {reason}", advice)
+    advice = "check the network and the proxy; with cached packages `create` works without"
+    return Check("channel", False, f"{place} does not answer: {reason}", advice)
 
 
 def _environment(project: Project) -> Check:

@@ -7,36 +7,29 @@ sees the environment from before or the one from after.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import csv
 import hashlib
-import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import uv
 from filelock import FileLock, Timeout
 from rattler import PackageCache, Subdir, ValidationMode, install
 
-from condaw import console, indexes, launchers, network, process, stamp
-from condaw.engine import last_line
+from condaw import console, indexes, network, stamp, wheels
 from condaw.lock import Package
-from condaw.outcome import CannotError, Finding
-from condaw.project import Project, cache_dir, python_in, scripts_in
+from condaw.outcome import CannotError
+from condaw.progress import Progress, watched
+from condaw.project import Project, cache_dir
 from condaw.verify import site_packages, verify
 
 WAIT = 600
 """Seconds to wait for another condaw that works on the same environment."""
 RETRY = "run the command again: python -m condaw create"
-# Looked up here, once: Python 3.11 cannot do that in two threads at the same time.
-_UV = uv.find_uv_bin()
 
 
 def this_platform() -> str:
@@ -61,7 +54,7 @@ def create(project: Project, packages: Sequence[Package], *, repair: bool = Fals
             if findings:
                 # An edit in another environment may have reached uv's cache through a hard link.
                 # rattler's own cache is checked, and healed, at each use.
-                _forget_wheels(findings)
+                wheels.forget(sorted({f.package for f in findings if f.package}))
                 shutil.rmtree(staging)
                 _fill(project, staging, packages)
                 findings = verify(project, staging, packages)
@@ -130,20 +123,28 @@ def _clean_up(project: Project, staging: Path, retired: Path) -> None:
 
 def _fill(project: Project, staging: Path, packages: Sequence[Package]) -> None:
     conda = [package for package in packages if package.manager == "conda"]
-    wheels = [package for package in packages if package.manager == "pip"]
-    console.note(f"installing {len(conda)} conda packages and {len(wheels)} from PyPI")
+    pypi = [package for package in packages if package.manager == "pip"]
+    console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
     _check_local_archives(conda)
     with ThreadPoolExecutor() as pool:
         # pip takes its time to tell its settings: long enough to link the conda packages.
         settings = pool.submit(indexes.uv_environment)
         _install_conda(conda, staging, project.prefix)
-        env = {**settings.result(), **_uv_settings()}
-        steps = [pool.submit(_install_wheels, wheels, staging, env)] if wheels else []
-        if project.pyproject.is_file():
-            steps.append(pool.submit(_install_project, project, staging, env))
-        for step in steps:
-            step.result()
-    _point_scripts(staging, project.prefix, site_packages(staging, packages))
+        env = {**settings.result(), **wheels.settings()}
+        from_pypi = pool.submit(wheels.install, pypi, staging, env) if pypi else None
+        if project.pyproject.is_file() and (
+            problem := wheels.install_project(project.root, staging, env)
+        ):
+            raise CannotError(
+                f"the project itself could not be installed: {problem}",
+                f"correct pyproject.toml, and {RETRY}",
+            )
+        if from_pypi and (problem := from_pypi.result()):
+            raise CannotError(
+                f"the PyPI packages could not be installed: {problem}",
+                f"check the network and pip's index settings, and {RETRY}",
+            )
+    wheels.point_scripts(staging, project.prefix, site_packages(staging, packages))
     stamp.write(staging, project)
 
 
@@ -175,19 +176,20 @@ def _install_conda(packages: Sequence[Package], staging: Path, prefix: Path) -> 
     edited in one environment is the same file, hard-linked, in the cache.
     """
     cache = PackageCache.new_layered([cache_dir() / "pkgs"], validation_mode=ValidationMode.full())
-    client = network.client()
+    progress = Progress(len(packages))  # type: ignore[abstract]
+    installation = install(
+        [package.record for package in packages],
+        staging,
+        platform=Subdir(packages[0].platform),
+        alternative_target_prefix=prefix,
+        package_cache=cache,
+        client=network.client(),
+        reporter=progress,
+    )
     try:
-        asyncio.run(
-            install(
-                [package.record for package in packages],
-                staging,
-                platform=Subdir(packages[0].platform),
-                alternative_target_prefix=prefix,
-                package_cache=cache,
-                client=client,
-                show_progress=console.on_terminal(),
-            )
-        )
+        asyncio.run(watched(installation, progress))
+    except CannotError:
+        raise
     except Exception as error:
         raise CannotError(
             f"the conda packages could not be installed: {_causes(error)}", RETRY
@@ -199,102 +201,6 @@ def _causes(error: Exception) -> str:
     lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
     unique = list(dict.fromkeys(line for line in lines if line))
     return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
-
-
-def _install_wheels(packages: Sequence[Package], staging: Path, env: Mapping[str, str]) -> None:
-    """Let uv install `packages`, each a wheel of the locked sha256."""
-    pins = [f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages]
-    words = ["--require-hashes", "--only-binary", ":all:", "--requirement", "-"]
-    if problem := _uv_install(words, staging, env, "".join(pins)):
-        raise CannotError(
-            f"the PyPI packages could not be installed: {problem}",
-            f"check the network and pip's index settings, and {RETRY}",
-        )
-
-
-def _install_project(project: Project, staging: Path, env: Mapping[str, str]) -> None:
-    """Install the project itself as a link to its sources."""
-    if problem := _uv_install(["--editable", str(project.root)], staging, env):
-        raise CannotError(
-            f"the project itself could not be installed: {problem}",
-            f"correct pyproject.toml, and {RETRY}",
-        )
-
-
-def _uv_install(
-    words: Sequence[str], staging: Path, env: Mapping[str, str], stdin: str | None = None
-) -> str | None:
-    """`uv pip install` from uv's cache, else from the index; the error, where there is one."""
-    command = [_UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
-    command += ["--break-system-packages", "--python", str(python_in(staging)), *words]
-    if process.run([*command, "--offline"], env=env, stdin=stdin).returncode == 0:
-        return None
-    result = process.run(command, env=env, stdin=stdin)
-    return last_line(result.stdout) if result.returncode else None
-
-
-def _uv_settings() -> dict[str, str]:
-    return {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
-
-
-def _forget_wheels(findings: Sequence[Finding]) -> None:
-    names = sorted({finding.package for finding in findings if finding.package})
-    process.run(
-        [_UV, "cache", "clean", "--no-config", *names], env={**os.environ, **_uv_settings()}
-    )
-
-
-def _point_scripts(staging: Path, prefix: Path, site: Path) -> None:
-    """Make the console scripts that uv wrote start the Python of `prefix`, not of `staging`."""
-    for distribution in distributions(path=[str(site)]):
-        if (distribution.read_text("INSTALLER") or "").strip() != "uv":
-            continue
-        folder = scripts_in(staging)
-        written = [
-            launchers.write(
-                folder,
-                entry.name,
-                entry.value.partition("[")[0].strip(),
-                python_in(prefix),
-                "gui" if entry.group == "gui_scripts" else "console",
-            )
-            for entry in distribution.entry_points
-            if entry.group in ("console_scripts", "gui_scripts")
-        ]
-        written += _rewritten(distribution, folder, staging, prefix)
-        if written:
-            _update_record(distribution, site, written)
-
-
-def _rewritten(
-    distribution: Distribution, folder: Path, staging: Path, prefix: Path
-) -> Iterator[Path]:
-    """Plain scripts of a wheel whose first line names the Python of `staging`, corrected."""
-    entries = {entry.name for entry in distribution.entry_points}
-    for file in distribution.files or []:
-        path = Path(os.path.normpath(str(file.locate())))
-        if path.parent != folder or path.stem in entries or not path.is_file():
-            continue
-        content = path.read_bytes()
-        if (old := str(staging).encode()) in content:
-            path.write_bytes(content.replace(old, str(prefix).encode()))
-            yield path
-
-
-def _update_record(distribution: Distribution, site: Path, changed: Sequence[Path]) -> None:
-    """Enter the hash and size of `changed` into RECORD."""
-    record = next(f for f in distribution.files or [] if f.name == "RECORD").locate()
-    rows = {}
-    for path in changed:
-        content = path.read_bytes()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        relative = Path(os.path.relpath(path, site)).as_posix()
-        rows[relative] = [relative, f"sha256={digest}", str(len(content))]
-    text = Path(str(record)).read_text(encoding="utf-8")
-    kept = [rows.pop(row[0].replace("\\", "/"), row) for row in csv.reader(text.splitlines())]
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([*kept, *rows.values()])
-    Path(str(record)).write_text(out.getvalue(), encoding="utf-8", newline="\n")
 
 
 def _swap(prefix: Path, staging: Path, retired: Path) -> None:

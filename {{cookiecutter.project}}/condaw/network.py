@@ -17,8 +17,8 @@ from rattler.networking import middleware
 
 from condaw.outcome import CannotError
 
-TIMEOUT = 60
-"""Seconds without an answer, after which a request is given up and tried again."""
+TIMEOUT = 3600
+"""Seconds that one request may take in all, a large package on a slow line among them."""
 
 
 @functools.cache
@@ -64,6 +64,15 @@ def mirrors() -> dict[str, list[str]]:
     for name, location in custom.items() if isinstance(custom, dict) else ():
         found[f"{public}{name}/"] = [f"{str(location).rstrip('/')}/{name}/"]
     return {**found, **config().mirrors}
+
+
+def fetched_from(url: str) -> str:
+    """Where `url` is really fetched: at the first mirror for it, here without its password."""
+    for public, urls in mirrors().items():
+        base = public.rstrip("/")
+        if f"{url}/".startswith(f"{base}/"):
+            return _without_password(urls[0]).rstrip("/") + url[len(base) :]
+    return url
 
 
 def _condarc() -> dict[str, Any]:

@@ -37,6 +37,8 @@ KEEP = "CONDAW_SOLVER_KEEP"
 """Names a lock whose versions the solver prefers: what `condaw lock --update` leaves alone."""
 UPDATE = "CONDAW_SOLVER_UPDATE"
 """Comma-separated names that KEEP does not hold back."""
+PATIENCE = 300
+"""Seconds that the channels' indexes and the solver may take."""
 
 
 def has_python(channels: Sequence[str], subdir: str) -> bool:
@@ -103,16 +105,18 @@ def plan(arguments: argparse.Namespace) -> dict[str, Any]:
     stand_ins = {name: virtual_packages(name, subdir) for name in arguments.channel}
     channels = [name for name, virtual in stand_ins.items() if not virtual]
     try:
-        records = asyncio.run(
-            solve(
-                list(channels),
-                [MatchSpec(spec) for spec in arguments.specs],
-                gateway=_gateway(),
-                platforms=[subdir, "noarch"],  # type: ignore[list-item]
-                virtual_packages=[each for virtual in stand_ins.values() for each in virtual],
-                locked_packages=kept_records(channels, subdir),
-            )
+        solution = solve(
+            channels,
+            [MatchSpec(spec) for spec in arguments.specs],
+            gateway=_gateway(),
+            platforms=[subdir, "noarch"],  # type: ignore[list-item]
+            virtual_packages=[each for virtual in stand_ins.values() for each in virtual],
+            locked_packages=kept_records(channels, subdir),
         )
+        records = asyncio.run(asyncio.wait_for(solution, PATIENCE))
+    except asyncio.TimeoutError:  # in Python 3.10 not yet the built-in one
+        cause = f"the channels gave no answer within {PATIENCE} s: check the network"
+        return {"success": False, "message": f"{subdir}: {cause}"}
     except Exception as error:
         cause = error.cause if isinstance(error, CannotError) else redacted(str(error))
         return {"success": False, "message": f"{subdir}: {cause}"}
