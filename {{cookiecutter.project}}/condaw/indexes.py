@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-import ast
+import configparser
 import os
-import re
 import sys
+from pathlib import Path
 
-from condaw import process
+from condaw.outcome import CannotError
 
 
 def pip_settings() -> dict[str, str]:
-    """pip's own settings (`index-url`, `extra-index-url`, ...), from its files and variables.
+    """pip's settings (`index-url`, `extra-index-url`, ...), from its files and variables.
 
-    Asked of pip, so that files are found and weighed as pip does it; without pip, the
-    environment variables alone.
+    Read here, since asking pip takes it a quarter of a second; and it may not be there.
+    Raises CannotError for a file that cannot be read.
     """
     settings: dict[str, str] = {}
-    listing = process.run([sys.executable, "-m", "pip", "config", "list"])
-    if listing.returncode == 0:
-        found = re.findall(r"^(.+?)\.([\w-]+)=(['\"].*['\"])$", listing.stdout, re.M)
-        weight = {"global": 0, "install": 1, ":env:": 2}
-        for section, key, value in sorted(found, key=lambda line: weight.get(line[0], -1)):
-            if section in weight:
-                settings[key] = str(ast.literal_eval(value))
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(config_files(), encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        raise CannotError(f"pip's configuration cannot be read: {text}", "correct it") from None
+    for section in ("global", "install"):
+        if parser.has_section(section):
+            settings.update(parser.items(section))
     for name, value in os.environ.items():
         if name.startswith("PIP_") and value:
             settings[name[4:].lower().replace("_", "-")] = value
     return settings
+
+
+def config_files() -> list[Path]:
+    """pip's configuration files, whether they exist or not; later ones win.
+
+    Source: pip's user guide, "Configuration": global, user (an old and a current place), site.
+    PIP_CONFIG_FILE comes last and in place of the user's; the null device means no file at all.
+    """
+    own, home = os.environ.get("PIP_CONFIG_FILE", ""), Path("~").expanduser()
+    if own == os.devnull:
+        return []
+    if sys.platform == "win32":
+        name, everyone = "pip.ini", [Path(os.environ.get("PROGRAMDATA", "C:/ProgramData"), "pip")]
+        user = [home / "pip", Path(os.environ.get("APPDATA", home), "pip")]
+    else:
+        name, everyone = "pip.conf", [Path("/Library/Application Support/pip")]
+        user = [home / ".pip", Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip")]
+        library = home / "Library" / "Application Support" / "pip"
+        if sys.platform != "darwin":
+            shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+            everyone = [*(Path(folder, "pip") for folder in shared), Path("/etc")]
+        elif library.is_dir():
+            user[1] = library
+    folders = [*everyone, *([] if Path(own).is_file() else user), Path(sys.prefix)]
+    return [*(folder / name for folder in folders), *([Path(own)] if own else [])]
 
 
 def uv_environment() -> dict[str, str]:

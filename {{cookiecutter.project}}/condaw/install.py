@@ -125,12 +125,10 @@ def _fill(project: Project, staging: Path, packages: Sequence[Package]) -> None:
     conda = [package for package in packages if package.manager == "conda"]
     pypi = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
-    _check_local_archives(conda)
+    env = {**indexes.uv_environment(), **wheels.settings()}
     with ThreadPoolExecutor() as pool:
-        # pip takes its time to tell its settings: long enough to link the conda packages.
-        settings = pool.submit(indexes.uv_environment)
+        list(pool.map(_check_local_archive, conda))
         _install_conda(conda, staging, project.prefix)
-        env = {**settings.result(), **wheels.settings()}
         from_pypi = pool.submit(wheels.install, pypi, staging, env) if pypi else None
         if project.pyproject.is_file() and (
             problem := wheels.install_project(project.root, staging, env)
@@ -148,25 +146,24 @@ def _fill(project: Project, staging: Path, packages: Sequence[Package]) -> None:
     stamp.write(staging, project)
 
 
-def _check_local_archives(packages: Sequence[Package]) -> None:
-    """Compare local archives with the lock: rattler checks only what comes over http."""
-    for package in packages:
-        parts = urlsplit(package.url)
-        if parts.scheme != "file":
-            continue
-        archive = Path(url2pathname(parts.path))
-        try:
-            digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-        except OSError as error:
-            raise CannotError(
-                f"{package.name}: {archive} cannot be read: {error.strerror}",
-                f"put the channel back, and {RETRY}",
-            ) from None
-        if digest != package.sha256:
-            raise CannotError(
-                f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}",
-                "find out who changed it; if that is right, run: python -m condaw lock",
-            )
+def _check_local_archive(package: Package) -> None:
+    """Compare a local archive with the lock: rattler checks only what comes over http."""
+    parts = urlsplit(package.url)
+    if parts.scheme != "file":
+        return
+    archive = Path(url2pathname(parts.path))
+    try:
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CannotError(
+            f"{package.name}: {archive} cannot be read: {error.strerror}",
+            f"put the channel back, and {RETRY}",
+        ) from None
+    if digest != package.sha256:
+        raise CannotError(
+            f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}",
+            "find out who changed it; if that is right, run: python -m condaw lock",
+        )
 
 
 def _install_conda(packages: Sequence[Package], staging: Path, prefix: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uv
 
-from condaw import launchers, process
+from condaw import process
 from condaw.engine import last_line
 from condaw.lock import Package
 from condaw.project import cache_dir, python_in, scripts_in
@@ -80,6 +80,8 @@ def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
 
 def _write_launcher(distribution: Distribution, path: Path, python: Path) -> None:
     """Replace a Windows launcher: the path in it is inside an archive with a checksum."""
+    from condaw import launchers
+
     entry = next(e for e in distribution.entry_points if e.name == path.stem)
     target = entry.value.partition("[")[0].strip()
     is_gui = entry.group == "gui_scripts"
