@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -28,6 +29,8 @@ from condaw.project import Project, python_in, read_pyproject, smoke_commands
 REPAIR = "run: python -m condaw create --repair"
 UNOWNED = {"conda-meta", "__pycache__", "CACHEDIR.TAG"}
 """Names that no package owns: records, byte-code that Python writes, a mark for backup tools."""
+LARGE = 1 << 20
+"""Bytes from which on a file is large."""
 
 
 @dataclass(frozen=True)
@@ -242,12 +245,21 @@ def _compare_files(prefix: Path, expected: dict[str, File]) -> Iterator[Finding]
             yield Finding("file-missing", text, file.package, path)
     for path in sorted(found - expected.keys()):
         yield Finding("file-foreign", f"{path} belongs to no package", None, path)
-    root = str(prefix)
-    for path in sorted(found & expected.keys()):
-        file = expected[path]
-        if file.sha256 and not _is_intact(f"{root}/{path}", file):
-            text = f"{file.package}: {path} is not the file that was installed"
-            yield Finding("file-changed", text, file.package, path)
+    recorded = [path for path in found & expected.keys() if expected[path].sha256]
+    for path in sorted(_changed(str(prefix), recorded, expected)):
+        text = f"{expected[path].package}: {path} is not the file that was installed"
+        yield Finding("file-changed", text, expected[path].package, path)
+
+
+def _changed(root: str, paths: Sequence[str], expected: dict[str, File]) -> list[str]:
+    """The `paths` whose content is another. Large files are hashed in a thread of their own:
+    hashing much at a time lets other threads run, and hashing little does not."""
+    large = {path for path in paths if (expected[path].size or 0) >= LARGE}
+    with ThreadPoolExecutor(1) as pool:
+        tasks = {path: pool.submit(_is_intact, f"{root}/{path}", expected[path]) for path in large}
+        small = (path for path in paths if path not in large)
+        changed = [path for path in small if not _is_intact(f"{root}/{path}", expected[path])]
+        return changed + [path for path, task in tasks.items() if not task.result()]
 
 
 def _walk(prefix: Path) -> set[str]:
