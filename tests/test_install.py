@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import http.server
 import os
 import shutil
 import signal
@@ -12,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loopback import Quiet, served
 from machine import Machine
 
 LITTER = (".conda.part", ".conda.old")
@@ -78,40 +76,14 @@ def test_a_local_archive_that_is_not_the_locked_one_is_refused_and_named(
     assert not (project / ".conda").exists()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-Serve = Callable[[Path, type[Quiet]], contextlib.AbstractContextManager[str]]
-
-
-@pytest.fixture
-def serve() -> Serve:
-    """Serve a folder over http on loopback; gives the URL."""
-
-    @contextlib.contextmanager
-    def serving(folder: Path, handler: type[Quiet]) -> Iterator[str]:
-        bound = functools.partial(handler, directory=str(folder))
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
-            server.daemon_threads = True
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            yield f"http://127.0.0.1:{server.server_port}"
-            server.shutdown()
-            thread.join()
-
-    return serving
-
-
 def test_a_download_with_another_hash_is_refused_then_healed_by_the_right_one(
-    own_channel: Path, project: Path, machine: Machine, tmp_path: Path, serve: Serve
+    own_channel: Path, project: Path, machine: Machine, tmp_path: Path
 ) -> None:
     machine = replace(machine, cache=tmp_path / "cache")
     path = archive(own_channel, "rich")
     good = path.read_bytes()
     replace_by_another(path)
-    with serve(own_channel, Quiet) as url:
+    with served(own_channel) as url:
         point(project, own_channel.as_uri(), url)
         done = machine.condaw(project, "create")
         assert done.returncode == 3
@@ -172,11 +144,10 @@ def test_a_server_that_goes_silent_is_given_up_with_a_sentence(
     project: Path,
     machine: Machine,
     tmp_path: Path,
-    serve: Serve,
 ) -> None:
     machine = replace(machine, cache=tmp_path / "cache")
     handler.over = threading.Event()
-    with serve(own_channel, handler) as url:
+    with served(own_channel, handler) as url:
         point(project, own_channel.as_uri(), url)
         done = machine.run(sys.executable, "-c", IMPATIENT, cwd=project)
         handler.over.set()
@@ -187,10 +158,10 @@ def test_a_server_that_goes_silent_is_given_up_with_a_sentence(
 
 
 def test_a_slow_server_is_no_silent_one(
-    own_channel: Path, project: Path, machine: Machine, tmp_path: Path, serve: Serve
+    own_channel: Path, project: Path, machine: Machine, tmp_path: Path
 ) -> None:
     machine = replace(machine, cache=tmp_path / "cache")
-    with serve(own_channel, Dripping) as url:
+    with served(own_channel, Dripping) as url:
         point(project, own_channel.as_uri(), url)
         done = machine.run(sys.executable, "-c", IMPATIENT, cwd=project)
     assert done.returncode == 0, done.stderr

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.server
 import json
 import shutil
 import sys
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import loopback
 import pytest
+from loopback import Quiet
 from machine import VERSION, Machine
 from rattler import Channel
 
@@ -32,12 +32,11 @@ process.finish(0)
 """
 
 
-@contextmanager
-def served(folder: Path, prefix: str = "/", pair: str = "") -> Iterator[str]:
+def served(folder: Path, prefix: str = "/", pair: str = "") -> AbstractContextManager[str]:
     """`folder` over http on loopback, below `prefix`, for those who know `pair`; gives the URL."""
     wanted = "Basic " + base64.b64encode(pair.encode()).decode()
 
-    class Handler(http.server.SimpleHTTPRequestHandler):
+    class Guarded(Quiet):
         def do_GET(self) -> None:
             if pair and self.headers["Authorization"] != wanted:
                 self.send_response(401)
@@ -50,22 +49,7 @@ def served(folder: Path, prefix: str = "/", pair: str = "") -> Iterator[str]:
             else:
                 self.send_error(404)
 
-        def translate_path(self, path: str) -> str:
-            return str(
-                folder / super().translate_path(path).removeprefix(str(Path.cwd())).lstrip("/")
-            )
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return loopback.served(folder, Guarded)
 
 
 def with_password(url: str) -> str:
