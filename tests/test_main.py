@@ -169,6 +169,19 @@ def test_a_path_that_conda_packages_cannot_take_is_refused(
     assert not (project / ".conda").exists()
 
 
+def test_an_error_that_nobody_foresaw_is_two_lines_and_a_way_to_see_more(
+    made: Path, machine: Machine
+) -> None:
+    state = made / ".conda" / "conda-meta" / "state"
+    state.write_text("not JSON", encoding="utf-8")
+    done = machine.condaw(made, "run", "--", "true")
+    assert done.returncode == CANNOT
+    assert "condaw: cannot run: JSONDecodeError" in done.stderr
+    assert "CONDAW_DEBUG=1" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in machine.condaw(made, "run", "--", "true", CONDAW_DEBUG="1").stderr
+
+
 @pytest.mark.parametrize("command", ["verify", "status", "doctor", "lock --check"])
 def test_json_output_is_json_and_nothing_else(command: str, shown: Path, machine: Machine) -> None:
     done = machine.condaw(shown, *command.split(), "--json")

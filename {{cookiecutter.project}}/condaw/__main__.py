@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condaw import console, process, stamp
-from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding
+from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding, redacted
 from condaw.project import Project, this_project
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CANNOT
     except KeyboardInterrupt:
         console.warn("stopped; nothing is half done")
+        return CANNOT
+    except Exception as error:
+        if os.environ.get("CONDAW_DEBUG"):
+            raise
+        console.warn(f"cannot {options.verb}: {redacted(f'{type(error).__name__}: {error}')}")
+        console.warn("next: run it again with CONDAW_DEBUG=1, which shows where, and report that")
         return CANNOT
 
 

@@ -98,16 +98,16 @@ def pin(project: Project) -> list[Change]:
     from rattler import MatchSpec, Version
     from ruamel.yaml import YAML
 
-    yaml = YAML()
-    content = yaml.load(project.environment_yml.read_text(encoding="utf-8"))
-    channels = list(content["channels"])
-    found = [name for name in content["platforms"] if solver.has_python(channels, name)]
+    platforms, channels = _specification(project).platforms, lock.channel_urls(project)
+    found = [name for name in platforms if solver.has_python(channels, name)]
     if not found:
         raise CannotError(
             f"no platform of environment.yml has a python in {', '.join(channels)}",
             "correct channels: in environment.yml, and run: python -m condaw lock --pin",
         )
-    content["platforms"][:] = found
+    yaml = YAML()
+    content = yaml.load(project.environment_yml.read_text(encoding="utf-8"))
+    content["platforms"] = found
     with tempfile.TemporaryDirectory() as folder:
         scratch = Project(Path(folder))
         yaml.dump(content, scratch.environment_yml)

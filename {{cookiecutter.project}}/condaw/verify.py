@@ -113,7 +113,7 @@ def _records(prefix: Path) -> list[dict[str, Any]]:
     for file in sorted((prefix / "conda-meta").glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            record["name"], record["paths_data"]["paths"]
+            record["name"], [entry["_path"] for entry in record["paths_data"]["paths"]]
         except (OSError, ValueError, KeyError, TypeError):
             record = {"name": file.stem.rsplit("-", 2)[0], "paths_data": {"paths": []}}
         records.append(record)
@@ -225,15 +225,19 @@ def _wheel_files(
         for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
             if len(row) == 3:
                 path = os.path.normpath(f"{base}/{row[0]}").replace(os.sep, "/")
-                yield path, File(name, _from_record(row[1]), int(row[2]) if row[2] else None)
+                size = int(row[2]) if row[2].isdecimal() else None
+                yield path, File(name, _from_record(row[1]), size)
 
 
 def _from_record(value: str) -> str | None:
-    """`sha256=` and URL-safe base64 without padding, as hexadecimal."""
+    """`sha256=` and URL-safe base64 without padding, as hexadecimal; None for any other hash."""
     algorithm, _, digest = value.partition("=")
     if algorithm != "sha256":
         return None
-    return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()
+    try:
+        return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()
+    except ValueError:
+        return "malformed"  # no file has that, so it is found
 
 
 def _compare_files(prefix: Path, expected: dict[str, File]) -> Iterator[Finding]:
