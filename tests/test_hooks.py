@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from locks import mirror
 from machine import ROOT, Machine
 from template import export
 
@@ -103,13 +104,7 @@ def test_without_an_environment_no_network_is_touched_and_the_next_step_is_named
 
 def unreachable(machine: Machine) -> Machine:
     """`machine`, with every public channel mirrored to a port on which nobody listens."""
-    from rattler import Channel
-
-    folder = machine.home / ".rattler"
-    folder.mkdir()
-    public = str(Channel("conda-forge").base_url).rstrip("/")
-    mirror = f'[mirrors]\n"{public}" = ["http://127.0.0.1:9"]\n'
-    (folder / "config.toml").write_text(mirror, encoding="utf-8")
+    mirror(machine.home, "http://127.0.0.1:9")
     return replace(machine, cache=machine.home / "cache")
 
 
