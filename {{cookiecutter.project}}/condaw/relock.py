@@ -229,8 +229,9 @@ def _write(project: Project, content: Lockfile) -> None:
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             write_conda_lock_file(content, draft, metadata_choices=None)
+        channels = lock.channel_urls(project)
         for platform in content.metadata.platforms:
-            lock.read(draft, platform, lock.channel_urls(project))
+            lock.read(draft, platform, channels)
         draft.replace(project.lock_file)
     except lock.LockError as error:
         raise CannotError(

@@ -26,7 +26,6 @@ from condaw.lock import Package
 from condaw.outcome import Finding
 from condaw.project import Project, python_in, read_pyproject, smoke_commands
 
-REPAIR = "run: python -m condaw create --repair"
 UNOWNED = {"conda-meta", "__pycache__", "CACHEDIR.TAG"}
 """Names that no package owns: records, byte-code that Python writes, a mark for backup tools."""
 LARGE = 1 << 20
