@@ -19,7 +19,7 @@ from pathlib import Path
 from condaw import process
 from condaw.console import note
 from condaw.outcome import CannotError, redacted
-from condaw.project import cache_dir
+from condaw.project import cache_dir, unwritable_cache
 
 ENGINE = Path(__file__).with_name("engine.txt")
 """Makes and verifies environments: py-rattler, uv and a few small libraries."""
@@ -66,10 +66,7 @@ def ensure(requirements: Path) -> Path:
         _fill(staging, requirements)
         _settle(staging, target)
     except OSError as error:
-        raise CannotError(
-            f"the cache folder {target.parent} cannot be written: {error.strerror or error}",
-            "make it writable or set CONDAW_CACHE to another folder, and run the command again",
-        ) from None
+        raise unwritable_cache(error) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target

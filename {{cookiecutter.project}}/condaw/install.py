@@ -24,7 +24,7 @@ from condaw import console, indexes, network, stamp, wheels
 from condaw.lock import Package
 from condaw.outcome import CannotError
 from condaw.progress import Progress, watched
-from condaw.project import Project, cache_dir
+from condaw.project import Project, cache_dir, unwritable_cache
 from condaw.verify import site_packages, verify
 
 WAIT = 600
@@ -100,10 +100,7 @@ def _exclusive(project: Project) -> Iterator[None]:
             "end it, and " + RETRY,
         ) from None
     except OSError as error:
-        raise CannotError(
-            f"the cache folder {cache_dir()} cannot be written: {error.strerror}",
-            "make it writable or set CONDAW_CACHE to another folder, and run the command again",
-        ) from None
+        raise unwritable_cache(error) from None
     try:
         yield
     finally:

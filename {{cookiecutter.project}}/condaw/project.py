@@ -72,6 +72,14 @@ def cache_dir() -> Path:
     return (xdg if xdg.is_absolute() else home / ".cache") / "condaw"
 
 
+def unwritable_cache(error: OSError) -> CannotError:
+    """What to say when the cache cannot be written."""
+    return CannotError(
+        f"the cache folder {cache_dir()} cannot be written: {error.strerror or error}",
+        "make it writable or set CONDAW_CACHE to another folder, and run the command again",
+    )
+
+
 def read_pyproject(project: Project) -> dict[str, Any]:
     """pyproject.toml as a dictionary; an empty one when there is no such file."""
     if sys.version_info >= (3, 11):
