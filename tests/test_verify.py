@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,45 @@ def script_changed(prefix: Path) -> str:
     return "bin/pytest"
 
 
+def link_to_a_copy(prefix: Path) -> str:
+    path = prefix / SITE / "paramiko" / "ber.py"
+    twin = prefix.parent / "ber.py"
+    shutil.copy(path, twin)
+    path.unlink()
+    path.symlink_to(twin)
+    return f"{SITE}/paramiko/ber.py"
+
+
+def mode_changed(prefix: Path) -> str:
+    path = prefix / SITE / "paramiko" / "common.py"
+    rewrite(path, path.read_bytes())
+    path.chmod(0o777)
+    return f"{SITE}/paramiko/common.py"
+
+
+def wheel_mode_changed(prefix: Path) -> str:
+    (prefix / "bin" / "netmiko-show").chmod(0o644)
+    return "bin/netmiko-show"
+
+
+def file_and_its_record_changed(prefix: Path) -> str:
+    """As one who wants to hide it would: the record holds the hash of what is there."""
+    name = f"{SITE}/rich/emoji.py"
+    rewrite(prefix / name, b"print('gotcha')\n")
+    record = next((prefix / "conda-meta").glob("rich-*.json"))
+    content = json.loads(record.read_text(encoding="utf-8"))
+    entry = next(e for e in content["paths_data"]["paths"] if e["_path"] == name)
+    entry |= {"sha256": sha256((prefix / name).read_bytes()).hexdigest(), "size_in_bytes": 16}
+    record.write_text(json.dumps(content), encoding="utf-8")
+    return f"conda-meta/{record.name}"
+
+
+def record_of_a_wheel_changed(prefix: Path) -> str:
+    record = next((prefix / SITE).glob("textfsm-*.dist-info")) / "RECORD"
+    rewrite(record, record.read_bytes() + b"textfsm/extra.py,,\n")
+    return record.relative_to(prefix).as_posix()
+
+
 def record_removed(prefix: Path) -> str:
     next((prefix / "conda-meta").glob("invoke-*.json")).unlink()
     return "invoke"
@@ -119,6 +159,11 @@ DAMAGES: dict[Callable[[Path], str], str] = {
     link_redirected: "file-changed",
     link_made_a_file: "file-changed",
     script_changed: "file-changed",
+    link_to_a_copy: "file-changed",
+    mode_changed: "file-mode",
+    wheel_mode_changed: "file-mode",
+    file_and_its_record_changed: "record-changed",
+    record_of_a_wheel_changed: "record-changed",
     record_removed: "package-missing",
     record_of_another_build: "package-differs",
     wheel_of_another_version: "package-differs",
@@ -189,6 +234,9 @@ def test_a_day_of_work_leaves_nothing_to_find(made: Path, machine: Machine) -> N
     ):
         done = machine.condaw(made, "run", "--", *words, PYTHONPYCACHEPREFIX="")
         assert done.returncode == 0, done.stdout + done.stderr
+    kernel = made / ".conda" / "share" / "jupyter" / "kernels" / "demo" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text("{}", encoding="utf-8")
     assert list((made / ".conda" / SITE / "netmiko").rglob("*.pyc"))
     assert findings(made, machine) == []
 
@@ -206,6 +254,22 @@ def test_an_edit_in_one_environment_does_not_reach_the_next(
     done = machine.condaw(other, "create")
     assert done.returncode == 0, done.stderr
     assert findings(other, machine) == []
+
+
+def test_a_mode_changed_in_the_cache_as_well_is_mended(
+    project: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine = replace(machine, cache=tmp_path / "cache")
+    assert machine.condaw(project, "create").returncode == 0
+    for name in (PARAMIKO, NETMIKO):
+        (project / ".conda" / name).chmod(0o666)  # of the hard-linked twins in the caches, too
+    assert {(f["kind"], f["path"]) for f in findings(project, machine)} == {
+        ("file-mode", PARAMIKO),
+        ("file-mode", NETMIKO),
+    }
+    assert machine.condaw(project, "create", "--repair").returncode == 0
+    assert findings(project, machine) == []
+    assert (project / ".conda" / PARAMIKO).stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,13 @@ def create(project: Project, options: argparse.Namespace) -> int:
     if state == "ready" and not options.repair:
         console.note(f"nothing to do: {reason}")
         return FINE
-    packages = _locked(project)
-    from condaw import install
+    with _archives(project, options.bundle) as archives:
+        packages = _locked(project)
+        from condaw import install
+
+        install.create(project, packages, repair=options.repair, archives=archives)
     from condaw.verify import python_version, smoke
 
-    install.create(project, packages, repair=options.repair)
     findings = [*python_version(project.prefix, packages), *smoke(project)]
     return _report(findings, f"created and verified {project.prefix}", as_json=False)
 
@@ -113,6 +116,22 @@ def lock(project: Project, options: argparse.Namespace) -> int:
     return FINE
 
 
+def bundle(project: Project, options: argparse.Namespace) -> int:
+    """Put everything that the lock names into one file, for a machine without a network."""
+    from condaw import engine
+
+    engine.load(engine.ENGINE)
+    from condaw import bundle, lock
+    from condaw.install import this_platform
+
+    channels = lock.channel_urls(project)
+    platforms = options.platform or [this_platform()]
+    packages = [p for name in platforms for p in lock.read(project.lock_file, name, channels)]
+    bundle.write(project, options.file, packages)
+    console.note(f"wrote {options.file}, {options.file.stat().st_size / 1e6:.0f} MB")
+    return FINE
+
+
 def run(project: Project, options: argparse.Namespace) -> int:
     """Become the given command, in the activated environment."""
     from condaw import activation
@@ -164,6 +183,15 @@ def _locked(project: Project) -> list[Package]:
     return lock.read(project.lock_file, this_platform(), lock.channel_urls(project))
 
 
+def _archives(project: Project, file: Path | None) -> AbstractContextManager[Path | None]:
+    """The folder that has the conda packages of the bundle `file`; None where none is given."""
+    if file is None:
+        return nullcontext()
+    from condaw import bundle
+
+    return bundle.opened(project, file)
+
+
 def _prefix(project: Project) -> Path:
     """The prefix, ready to be used; a stale one is used with a warning."""
     state, reason = stamp.state(project)
@@ -183,7 +211,9 @@ def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> in
         console.warn(f"{finding.kind}: {finding.text}")
     if findings and not as_json:
         count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
-        repair = any(f.kind.startswith(("package-", "file-", "project-")) for f in findings)
+        repair = any(
+            f.kind.startswith(("package-", "file-", "record-", "project-")) for f in findings
+        )
         console.warn(count + ("; to mend: python -m condaw create --repair" if repair else ""))
     elif not findings and not as_json:
         console.note(good_news)
@@ -198,7 +228,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for function in (create, verify, status, lock, run, shell, doctor):
+    for function in (create, verify, status, lock, bundle, run, shell, doctor):
         summary = (function.__doc__ or "").splitlines()[0]
         command = commands.add_parser(function.__name__, help=summary, description=summary)
         command.set_defaults(command=function)
@@ -208,6 +238,14 @@ def _parser() -> argparse.ArgumentParser:
         if function is create:
             command.add_argument(
                 "--repair", action="store_true", help="make it again even if it looks right"
+            )
+            command.add_argument(
+                "--bundle", type=Path, metavar="FILE", help="take everything from this bundle"
+            )
+        if function is bundle:
+            command.add_argument("file", type=Path, metavar="FILE", help="the bundle to write")
+            command.add_argument(
+                "--platform", nargs="+", metavar="SUBDIR", help="for these, not for this machine"
             )
         if function is lock:
             mode = command.add_mutually_exclusive_group()

@@ -84,9 +84,7 @@ def _settle(staging: Path, target: Path) -> None:
 def _fill(target: Path, requirements: Path) -> None:
     command = [*_installer(), "--target", str(target), "--requirement", str(requirements)]
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    # A pip.conf for everyday use may ask for things that `--target` excludes.
-    env = dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
-    result = process.run(command, env=env)
+    result = process.run(command, env=pip_environment())
     if result.returncode:
         raise CannotError(
             f"the packages of condaw/{requirements.name} could not be fetched: "
@@ -96,21 +94,34 @@ def _fill(target: Path, requirements: Path) -> None:
 
 
 def _installer() -> list[str]:
-    """The `pip install` at hand: pip of this Python, uv, or the pip that Python carries along."""
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    """The installer at hand, as it is told to install."""
+    if words := pip():
+        return [*words, "install", "--quiet", "--disable-pip-version-check"]
     if uv := shutil.which("uv"):
-        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+        alone = ["--no-index"] if os.environ.get("PIP_NO_INDEX") else []
+        return [uv, "pip", "install", "--quiet", "--python", sys.executable, *alone]
+    raise CannotError(
+        f"this Python ({sys.executable}) has neither pip nor uv to fetch packages with",
+        "install pip for it (on Debian: apt install python3-pip) or uv, and run the command again",
+    )
+
+
+def pip() -> list[str]:
+    """pip of this Python, or the one that Python carries along; empty where there is neither."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
     if importlib.util.find_spec("ensurepip"):
         import ensurepip
 
         bundled = Path(ensurepip.__file__).parent / "_bundled"
         for wheel in sorted(bundled.glob("pip-*.whl")):
-            return [sys.executable, str(wheel / "pip"), "install", "--quiet"]
-    raise CannotError(
-        f"this Python ({sys.executable}) has neither pip nor uv to fetch the engine with",
-        "install pip for it (on Debian: apt install python3-pip) or uv, and run the command again",
-    )
+            return [sys.executable, str(wheel / "pip")]
+    return []
+
+
+def pip_environment() -> dict[str, str]:
+    """The process environment, without what a pip.conf for everyday use may ask for."""
+    return dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
 
 
 def last_line(output: str) -> str:

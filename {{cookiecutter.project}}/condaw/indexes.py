@@ -69,7 +69,7 @@ def uv_environment() -> dict[str, str]:
         "UV_DEFAULT_INDEX": pip.get("index-url"),
         "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
         "UV_FIND_LINKS": ",".join(pip.get("find-links", "").split()),
-        "UV_NO_INDEX": pip.get("no-index"),
+        "PIP_NO_INDEX": pip.get("no-index"),
         "SSL_CERT_FILE": pip.get("cert"),
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }

@@ -20,12 +20,12 @@ from urllib.request import url2pathname
 from filelock import FileLock, Timeout
 from rattler import PackageCache, Subdir, ValidationMode, install
 
-from condaw import console, indexes, network, stamp, wheels
+from condaw import console, indexes, manifest, network, records, stamp, wheels
 from condaw.lock import Package
-from condaw.outcome import CannotError
+from condaw.outcome import CannotError, Finding
 from condaw.progress import Progress, watched
 from condaw.project import Project, cache_dir, unwritable_cache
-from condaw.verify import site_packages, verify
+from condaw.verify import site_packages, verify, walk
 
 WAIT = 600
 """Seconds to wait for another condaw that works on the same environment."""
@@ -37,9 +37,16 @@ def this_platform() -> str:
     return str(Subdir.current())
 
 
-def create(project: Project, packages: Sequence[Package], *, repair: bool = False) -> None:
+def create(
+    project: Project,
+    packages: Sequence[Package],
+    *,
+    repair: bool = False,
+    archives: Path | None = None,
+) -> None:
     """Replace the project's environment by one that holds just `packages` and the project.
 
+    `archives` is a folder that has the conda packages, in the layout of a channel.
     Raises CannotError and leaves the environment as it was when that cannot be done.
     """
     _check_path(project.prefix)
@@ -49,14 +56,17 @@ def create(project: Project, packages: Sequence[Package], *, repair: bool = Fals
         if stamp.state(project)[0] == "ready" and not repair:
             return  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
-            _fill(project, staging, packages)
+            if repair and stamp.state(project)[0] == "ready":
+                # A mode is shared with the cache through a hard link, and no cache checks it.
+                damage = verify(project, project.prefix, packages)
+                _forget([f for f in damage if f.kind == "file-mode"], packages)
+            _fill(project, staging, packages, archives)
             findings = verify(project, staging, packages)
             if findings:
-                # An edit in another environment may have reached uv's cache through a hard link.
-                # rattler's own cache is checked, and healed, at each use.
-                wheels.forget(sorted({f.package for f in findings if f.package}))
+                # So is content: rattler checks it at each use, uv does not.
+                _forget(findings, packages)
                 shutil.rmtree(staging)
-                _fill(project, staging, packages)
+                _fill(project, staging, packages, archives)
                 findings = verify(project, staging, packages)
             if findings:
                 raise CannotError(
@@ -118,14 +128,18 @@ def _clean_up(project: Project, staging: Path, retired: Path) -> None:
         raise CannotError(reason, f"move {project.prefix} away, and {RETRY}")
 
 
-def _fill(project: Project, staging: Path, packages: Sequence[Package]) -> None:
+def _fill(
+    project: Project, staging: Path, packages: Sequence[Package], archives: Path | None
+) -> None:
     conda = [package for package in packages if package.manager == "conda"]
+    urls = [_url(package, archives) for package in conda]
     pypi = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
     env = {**indexes.uv_environment(), **wheels.settings()}
     with ThreadPoolExecutor() as pool:
-        list(pool.map(_check_local_archive, conda))
-        _install_conda(conda, staging, project.prefix)
+        list(pool.map(_check_local_archive, conda, urls))
+        _install_conda(conda, urls, staging, project.prefix)
+        records.complete(project, staging, conda)
         from_pypi = pool.submit(wheels.install, pypi, staging, env) if pypi else None
         if project.pyproject.is_file() and (
             problem := wheels.install_project(project.root, staging, env)
@@ -139,13 +153,20 @@ def _fill(project: Project, staging: Path, packages: Sequence[Package]) -> None:
                 f"the PyPI packages could not be installed: {problem}",
                 f"check the network and pip's index settings, and {RETRY}",
             )
-    wheels.point_scripts(staging, project.prefix, site_packages(staging, packages))
+    site = site_packages(staging, packages)
+    wheels.point_scripts(staging, project.prefix, site)
+    manifest.write(staging, site, walk(staging))
     stamp.write(staging, project)
 
 
-def _check_local_archive(package: Package) -> None:
+def _url(package: Package, archives: Path | None) -> str:
+    """Where to fetch a conda package."""
+    return (archives / package.subdir / package.file_name).as_uri() if archives else package.url
+
+
+def _check_local_archive(package: Package, url: str) -> None:
     """Compare a local archive with the lock: rattler checks only what comes over http."""
-    parts = urlsplit(package.url)
+    parts = urlsplit(url)
     if parts.scheme != "file":
         return
     archive = Path(url2pathname(parts.path))
@@ -163,7 +184,18 @@ def _check_local_archive(package: Package) -> None:
         )
 
 
-def _install_conda(packages: Sequence[Package], staging: Path, prefix: Path) -> None:
+def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> None:
+    """Drop the packages that `findings` name from the caches."""
+    names = {finding.package for finding in findings if finding.package}
+    wheels.forget(sorted(names))
+    for package in packages:
+        if package.manager == "conda" and package.name in names:
+            shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)
+
+
+def _install_conda(
+    packages: Sequence[Package], urls: Sequence[str], staging: Path, prefix: Path
+) -> None:
     """Let rattler fetch, check and link `packages`, written for their life at `prefix`.
 
     A cached package is used only after each of its files was compared with its hash: a file
@@ -172,7 +204,7 @@ def _install_conda(packages: Sequence[Package], staging: Path, prefix: Path) -> 
     cache = PackageCache.new_layered([cache_dir() / "pkgs"], validation_mode=ValidationMode.full())
     progress = Progress(len(packages))  # type: ignore[abstract]
     installation = install(
-        [package.record for package in packages],
+        [package.record_at(url) for package, url in zip(packages, urls, strict=True)],
         staging,
         platform=Subdir(packages[0].platform),
         alternative_target_prefix=prefix,

@@ -77,13 +77,22 @@ class Package:
         return self.url.rsplit("/", 2)[0]
 
     @property
+    def stem(self) -> str:
+        """The file name of a conda package without its extension (CEP 26: NAME-VERSION-BUILD)."""
+        return self.file_name.removesuffix(".conda").removesuffix(".tar.bz2")
+
+    @property
     def build(self) -> str:
-        """The build string of a conda package (CEP 26: NAME-VERSION-BUILD.EXTENSION)."""
-        return self.file_name.removesuffix(".conda").removesuffix(".tar.bz2").rpartition("-")[2]
+        """The build string of a conda package."""
+        return self.stem.rpartition("-")[2]
 
     @property
     def record(self) -> RepoDataRecord:
         """A conda package as rattler takes it."""
+        return self.record_at(self.url)
+
+    def record_at(self, url: str) -> RepoDataRecord:
+        """The same, to be fetched from `url`."""
         number = self.build.rpartition("_")[2]
         record = PackageRecord(
             self.name,
@@ -95,7 +104,7 @@ class Package:
             sha256=bytes.fromhex(self.sha256),
             md5=bytes.fromhex(self.md5) if self.md5 else None,
         )
-        return RepoDataRecord(record, self.file_name, self.url, self.channel)
+        return RepoDataRecord(record, self.file_name, url, self.channel)
 
 
 class Defect(NamedTuple):

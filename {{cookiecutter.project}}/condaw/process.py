@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
@@ -57,8 +58,9 @@ def finish(code: int) -> NoReturn:
     """Leave at once with `code`.
 
     py-rattler can crash while the interpreter shuts down, after its work is done; so the
-    interpreter is not shut down.
+    interpreter is not shut down. conda-lock leaves it to `atexit` to remove temporary folders.
     """
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from condaw.project import Project, python_in
 
-FORMAT = 1
+FORMAT = 2
 
 
 def stamp_file(prefix: Path) -> Path:

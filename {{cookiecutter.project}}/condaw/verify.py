@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,16 +21,24 @@ from urllib.request import url2pathname
 
 from packaging.utils import canonicalize_name
 
-from condaw import activation, process
+from condaw import activation, manifest, process
 from condaw.engine import last_line
 from condaw.lock import Package
+from condaw.manifest import Manifest
 from condaw.outcome import Finding
 from condaw.project import Project, python_in, read_pyproject, smoke_commands
 
-UNOWNED = {"conda-meta", "__pycache__", "CACHEDIR.TAG"}
-"""Names that no package owns: records, byte-code that Python writes, a mark for backup tools."""
+UNOWNED = {"conda-meta", "__pycache__", "CACHEDIR.TAG", ".DS_Store"}
+"""Names that no package owns: records, byte-code that Python writes, marks of other tools."""
+DATA = ("share/", "var/")
+"""Where programs keep data of their own (Filesystem Hierarchy Standard): a kernel spec, a log."""
 LARGE = 1 << 20
 """Bytes from which on a file is large."""
+DIFFERENCES = {
+    "file-changed": "is not the file that was installed",
+    "file-mode": "has not the mode with which it was installed",
+}
+_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,9 @@ class File:
 
     package: str
     sha256: str | None
-    """Of the content, or of the target's text where it is a symlink; None where unrecorded."""
+    """Of the content; None where unrecorded, as it is for a symlink."""
     size: int | None
     """In bytes; None where unrecorded or changed by the installation."""
-    is_link: bool = False
 
 
 def verify(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
@@ -56,7 +64,12 @@ def verify(project: Project, prefix: Path, packages: Sequence[Package]) -> list[
     findings += _compare_wheels(project, wheels, [p for p in packages if p.manager == "pip"])
     expected = dict(_conda_files(records))
     expected.update(_wheel_files(wheels, site, prefix))
-    findings += _compare_files(prefix, expected)
+    noted = manifest.read(prefix)
+    if noted is None:
+        text = f"{manifest.file_of(prefix).relative_to(prefix)} cannot be read"
+        return [*findings, Finding("record-changed", text)]
+    findings += _compare_records(noted, manifest.record_digests(prefix, site), expected)
+    findings += _compare_files(prefix, expected, noted)
     return findings
 
 
@@ -197,22 +210,26 @@ def _compare_own(project: Project, name: str, wheels: dict[str, Distribution]) -
         yield Finding("project-missing", text, name)
 
 
+def _compare_records(
+    noted: Manifest, found: dict[str, str], expected: dict[str, File]
+) -> Iterator[Finding]:
+    """Records that were edited: whoever changes a file may enter its hash as well."""
+    for path in sorted(noted.records.keys() & found.keys()):
+        if noted.records[path] != found[path]:
+            owner = expected[path].package if path in expected else Path(path).stem
+            text = f"{path}, a record of what is installed, is not what was written"
+            yield Finding("record-changed", text, owner, path)
+
+
 def _conda_files(records: Iterable[dict[str, Any]]) -> Iterator[tuple[str, File]]:
     for record in records:
         for entry in record["paths_data"]["paths"]:
             if entry.get("path_type") == "directory":
                 continue
-            in_prefix = entry.get("sha256_in_prefix")
+            is_link = entry.get("path_type") == "softlink"
+            sha256 = entry.get("sha256_in_prefix") or entry.get("sha256")
             size = entry.get("size_in_bytes") if not entry.get("prefix_placeholder") else None
-            yield (
-                entry["_path"],
-                File(
-                    record["name"],
-                    in_prefix or entry.get("sha256"),
-                    size,
-                    entry.get("path_type") == "softlink",
-                ),
-            )
+            yield entry["_path"], File(record["name"], None if is_link else sha256, size)
 
 
 def _wheel_files(
@@ -239,35 +256,41 @@ def _from_record(value: str) -> str | None:
         return "malformed"  # no file has that, so it is found
 
 
-def _compare_files(prefix: Path, expected: dict[str, File]) -> Iterator[Finding]:
-    found = _walk(prefix)
+def _compare_files(prefix: Path, expected: dict[str, File], noted: Manifest) -> Iterator[Finding]:
+    found = set(walk(prefix))
     for path in sorted(expected.keys() - found):
         file = expected[path]
         if not path.endswith(".pyc"):
             text = f"{file.package}: {path} is missing"
             yield Finding("file-missing", text, file.package, path)
     for path in sorted(found - expected.keys()):
-        yield Finding("file-foreign", f"{path} belongs to no package", None, path)
-    recorded = [path for path in found & expected.keys() if expected[path].sha256]
-    for path in sorted(_changed(str(prefix), recorded, expected)):
-        text = f"{expected[path].package}: {path} is not the file that was installed"
-        yield Finding("file-changed", text, expected[path].package, path)
+        if not path.startswith(DATA):
+            yield Finding("file-foreign", f"{path} belongs to no package", None, path)
+    compared = _compared(str(prefix), sorted(found & expected.keys()), expected, noted)
+    for path, kind in sorted(compared.items()):
+        owner = expected[path].package
+        yield Finding(kind, f"{owner}: {path} {DIFFERENCES[kind]}", owner, path)
 
 
-def _changed(root: str, paths: Sequence[str], expected: dict[str, File]) -> list[str]:
-    """The `paths` whose content is another. Large files are hashed in a thread of their own:
-    hashing much at a time lets other threads run, and hashing little does not."""
+def _compared(
+    root: str, paths: Sequence[str], expected: dict[str, File], noted: Manifest
+) -> dict[str, str]:
+    """The kind of finding for each of `paths` that differs. Large files are hashed in a thread of
+    their own: hashing much at a time lets other threads run, and hashing little does not."""
+
+    def compare(path: str) -> str | None:
+        return _difference(f"{root}/{path}", expected[path], path, noted)
+
     large = {path for path in paths if (expected[path].size or 0) >= LARGE}
     with ThreadPoolExecutor(1) as pool:
-        tasks = {path: pool.submit(_is_intact, f"{root}/{path}", expected[path]) for path in large}
-        small = (path for path in paths if path not in large)
-        changed = [path for path in small if not _is_intact(f"{root}/{path}", expected[path])]
-        return changed + [path for path, task in tasks.items() if not task.result()]
+        tasks = {path: pool.submit(compare, path) for path in large}
+        kinds = {path: compare(path) for path in paths if path not in large}
+        kinds.update({path: task.result() for path, task in tasks.items()})
+    return {path: kind for path, kind in kinds.items() if kind}
 
 
-def _walk(prefix: Path) -> set[str]:
+def walk(prefix: Path) -> Iterator[str]:
     """Every file and symlink below `prefix`, relative to it, without UNOWNED names."""
-    found: set[str] = set()
     pending = [""]
     while pending:
         folder = pending.pop()
@@ -277,36 +300,38 @@ def _walk(prefix: Path) -> set[str]:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in UNOWNED:
                         pending.append(f"{path}/")
-                elif path not in UNOWNED:
-                    found.add(path)
-    return found
+                elif entry.name not in UNOWNED:
+                    yield path
 
 
-def _is_intact(path: str, file: File) -> bool:
-    """Whether the file's content is what was recorded; a file that cannot be read is not."""
-    try:
-        if not file.is_link:
-            return _sha256(path, file.size) == file.sha256
-        return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest() == file.sha256  # noqa: PTH115
-    except OSError:
-        return False
+def _difference(where: str, file: File, path: str, noted: Manifest) -> str | None:
+    """The kind of finding for a file that is not what it was; one that cannot be read is not.
 
-
-def _sha256(path: str, size: int | None) -> str | None:
-    """The hash of a file, or None where its size is not `size`; in as few system calls as can be.
-
-    There are thousands of files, most of them small: a file object for each would cost as much
-    as the hashing.
+    There are thousands of files, most of them small: as few system calls as can be. A file object
+    for each would cost as much as the hashing.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        remaining = os.fstat(descriptor).st_size
-        if size is not None and remaining != size:
-            return None
-        digest = hashlib.sha256()
-        while remaining > 0 and (chunk := os.read(descriptor, min(remaining, 1 << 20))):
-            digest.update(chunk)
-            remaining -= len(chunk)
-        return digest.hexdigest()
+        if target := noted.links.get(path):
+            return None if os.readlink(where) == target else "file-changed"  # noqa: PTH115
+        descriptor = os.open(where, os.O_RDONLY | _FLAGS)
+    except OSError:
+        return "file-changed"
+    try:
+        status = os.fstat(descriptor)
+        if file.sha256 and _sha256(descriptor, status.st_size, file.size) != file.sha256:
+            return "file-changed"
+        mode = noted.modes.get(path, noted.mode)
+        return None if stat.S_IMODE(status.st_mode) == mode else "file-mode"
     finally:
         os.close(descriptor)
+
+
+def _sha256(descriptor: int, remaining: int, size: int | None) -> str | None:
+    """The hash of an open file of `remaining` bytes, or None where that is not `size`."""
+    if size is not None and remaining != size:
+        return None
+    digest = hashlib.sha256()
+    while remaining > 0 and (chunk := os.read(descriptor, min(remaining, 1 << 20))):
+        digest.update(chunk)
+        remaining -= len(chunk)
+    return digest.hexdigest()

@@ -14,8 +14,8 @@ from pathlib import Path
 import uv
 
 from condaw import process
-from condaw.engine import last_line
 from condaw.lock import Package
+from condaw.outcome import redacted
 from condaw.project import cache_dir, python_in, scripts_in
 
 # Looked up here, once: Python 3.11 cannot do that in two threads at the same time.
@@ -45,10 +45,19 @@ def _uv_install(
     """`uv pip install` from uv's cache, else from the index."""
     command = [_UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
     command += ["--break-system-packages", "--python", str(python_in(prefix)), *words]
+    if env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
+        command.append("--no-index")  # uv has no variable for it
     if process.run([*command, "--offline"], env=env, stdin=stdin).returncode == 0:
         return None
     result = process.run(command, env=env, stdin=stdin)
-    return last_line(result.stdout) if result.returncode else None
+    return _reason(result.stdout) if result.returncode else None
+
+
+def _reason(output: str) -> str:
+    """The last cause that uv names, which may go over several lines."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    marked = [at for at, line in enumerate(lines) if line.startswith(("error: ", "cause: "))]
+    return redacted(" ".join(lines[marked[-1] if marked else -1 :])) or "no message"
 
 
 def forget(names: Sequence[str]) -> None:

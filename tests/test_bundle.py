@@ -1,0 +1,201 @@
+"""One file takes a project's environment to a machine without a network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from machine import Machine
+
+BASE = Path(sys.base_prefix, "bin", "python3")
+
+
+@pytest.fixture(scope="session")
+def bundle(shared: Path, template: Path, locked: Path) -> Path:
+    """A bundle of the locked project, made with a home and a cache that later tests do not see."""
+    folder = shared / "bundle"
+    with FileLock(shared / "bundle.lock"):
+        if not folder.exists():
+            (folder / "home").mkdir(parents=True)
+            machine = Machine(folder / "home", shared / "cache", template)
+            made = machine.condaw(locked, "bundle", str(folder / "demo.bundle"))
+            assert made.returncode == 0, made.stderr
+    return folder / "demo.bundle"
+
+
+@pytest.fixture
+def silent(project: Path) -> Path:
+    """A project whose smoke command needs no SSH server on loopback, which may be down as well."""
+    pyproject = project / "pyproject.toml"
+    lines = pyproject.read_text(encoding="utf-8").splitlines()
+    quiet = 'smoke = [["python", "-c", "import netmiko, cryptography"]]'
+    lines = [quiet if line.startswith("smoke = ") else line for line in lines]
+    pyproject.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return project
+
+
+@pytest.fixture
+def far(machine: Machine, tmp_path: Path) -> Machine:
+    """A machine on which nothing was ever fetched."""
+    return replace(machine, cache=tmp_path / "cache")
+
+
+def without_network(*command: str | Path) -> list[str | Path]:
+    """`command` in a network namespace that has no interface, not even a loopback that is up."""
+    words = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*words, "true"], check=False).returncode:
+        pytest.skip("this system does not let its users make network namespaces")
+    return [*words, *command]
+
+
+def test_an_environment_is_made_from_it_without_a_network(
+    silent: Path, bundle: Path, far: Machine, tmp_path: Path
+) -> None:
+    elsewhere = silent.rename(tmp_path / "another place")
+    done = far.run(
+        *without_network(BASE, "-m", "condaw", "create", "--bundle", bundle), cwd=elsewhere
+    )
+    assert done.returncode == 0, done.stderr
+    verified = far.run(*without_network(BASE, "-m", "condaw", "verify"), cwd=elsewhere)
+    assert verified.returncode == 0, verified.stderr
+    left = [path.name for path in far.temporary.iterdir()]
+    assert [name for name in left if not name.startswith("uv-")] == []  # uv keeps a lock there
+
+
+def test_it_brings_its_own_installer_where_python_has_none(
+    silent: Path, bundle: Path, far: Machine, tmp_path: Path
+) -> None:
+    hide = tmp_path / "hide"
+    hide.mkdir()
+    # A finder that says what Debian's python3 without python3-pip and python3-venv says.
+    (hide / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name in ('pip', 'ensurepip') else find(name, *a)\n"
+    )
+    command = without_network(BASE, "-m", "condaw", "create", "--bundle", bundle)
+    done = far.run(*command, cwd=silent, PYTHONPATH=str(hide), PATH="/usr/bin:/bin")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_same_lock_gives_the_same_bytes(
+    project: Path, bundle: Path, machine: Machine, tmp_path: Path
+) -> None:
+    again = tmp_path / "again.bundle"
+    made = machine.condaw(project, "bundle", str(again))
+    assert made.returncode == 0, made.stderr
+    assert sha256(again.read_bytes()).digest() == sha256(bundle.read_bytes()).digest()
+
+
+def truncated(bundle: Path) -> None:
+    with bundle.open("r+b") as file:
+        file.truncate(bundle.stat().st_size // 2)
+
+
+def flipped(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        place = next(m for m in archive.infolist() if "paramiko" in m.filename).header_offset
+    with bundle.open("r+b") as file:
+        file.seek(place + 1000)
+        byte = file.read(1)[0]
+        file.seek(place + 1000)
+        file.write(bytes([byte ^ 1]))
+
+
+def not_a_bundle(bundle: Path) -> None:
+    bundle.write_bytes(b"hello\n")
+
+
+def missing(bundle: Path) -> None:
+    bundle.unlink()
+
+
+def bomb(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("conda-lock.yml", bytes(10**7))
+
+
+def without_lock(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle, "w") as archive:
+        archive.writestr("../conda-lock.yml", "version: 1\n")
+
+
+def of_another_lock(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle, "w") as archive:
+        archive.writestr("conda-lock.yml", "version: 1\n")
+
+
+def of_another_platform(bundle: Path) -> None:
+    def rename(name: str) -> str:
+        return name.replace("linux-64/", "win-64/")
+
+    rewritten(bundle, lambda name, content: (rename(name), content))
+
+
+def rewritten(bundle: Path, change: Callable[[str, bytes], tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        members = [change(name, archive.read(name)) for name in archive.namelist()]
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+
+
+DEFECTS: dict[Callable[[Path], None], str] = {
+    truncated: "cannot be used",
+    flipped: "cannot be used: Bad CRC-32 for file 'noarch/paramiko",
+    not_a_bundle: "cannot be used: File is not a zip file",
+    missing: "cannot be used: No such file",
+    bomb: "cannot be used: it holds more than its size allows",
+    without_lock: "was made from another conda-lock.yml",
+    of_another_lock: "was made from another conda-lock.yml",
+    of_another_platform: "is for win-64, not for this machine",
+}
+
+
+@pytest.mark.parametrize("damage", DEFECTS, ids=lambda damage: damage.__name__)
+def test_a_defective_bundle_is_refused_before_anything_is_touched(
+    damage: Callable[[Path], None], project: Path, bundle: Path, far: Machine, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(bundle, tmp_path / "copy.bundle"))
+    damage(copy)
+    done = far.condaw(project, "create", "--bundle", str(copy))
+    assert done.returncode == 3
+    assert DEFECTS[damage] in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("condaw: next: ")
+    assert not (project / ".conda").exists()
+    assert not far.cache.exists()
+    assert list(far.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["noarch/paramiko", "wheels/netmiko"])
+def test_a_package_that_is_not_the_locked_one_is_refused(
+    name: str, project: Path, bundle: Path, far: Machine, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(bundle, tmp_path / "copy.bundle"))
+    rewritten(copy, lambda n, content: (n, content + b"\0" if n.startswith(name) else content))
+    done = far.condaw(project, "create", "--bundle", str(copy))
+    assert done.returncode == 3
+    assert name.rpartition("/")[2] in done.stderr
+    assert not (project / ".conda").exists()
+
+
+def test_what_cannot_be_fetched_leaves_the_bundle_that_is_there(
+    project: Path, machine: Machine, tmp_path: Path
+) -> None:
+    there = tmp_path / "demo.bundle"
+    there.write_bytes(b"from yesterday")
+    text = (project / "conda-lock.yml").read_text(encoding="utf-8")
+    begin = text.index("sha256: ", text.index("name: paramiko")) + len("sha256: ")
+    (project / "conda-lock.yml").write_text(text[:begin] + "a" * 64 + text[begin + 64 :])
+    done = machine.condaw(project, "bundle", str(there))
+    assert done.returncode == 3
+    assert "is not the file that is locked" in done.stderr
+    assert there.read_bytes() == b"from yesterday"
+    assert [path.name for path in tmp_path.glob("demo.bundle*")] == ["demo.bundle"]

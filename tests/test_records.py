@@ -1,0 +1,46 @@
+"""What conda and mamba read of an environment that condaw has made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+
+def records(project: Path) -> dict[str, dict[str, object]]:
+    found = (json.loads(p.read_bytes()) for p in (project / ".conda/conda-meta").glob("*.json"))
+    return {record["name"]: record for record in found}
+
+
+def test_a_record_says_what_the_package_says_of_itself(shown: Path) -> None:
+    paramiko = records(shown)["paramiko"]
+    assert paramiko["noarch"] == "python"
+    assert paramiko["license"] == "LGPL-2.1"
+
+
+def test_the_specs_asked_for_are_in_records_and_history(shown: Path) -> None:
+    asked = yaml.safe_load((shown / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    specs = [spec for spec in asked if isinstance(spec, str)]
+    found = records(shown)
+    assert {record.get("requested_spec") for record in found.values()} - {None} == set(specs)
+    history = (shown / ".conda" / "conda-meta" / "history").read_text(encoding="utf-8")
+    header, command, *entries, last = history.splitlines()
+    assert header.startswith("==> ")
+    assert command == "# cmd: condaw create"
+    assert len(entries) == len(found)
+    assert last == f"# update specs: {json.dumps(specs)}"
+
+
+def test_every_file_has_the_hash_that_conda_doctor_would_compute(shown: Path) -> None:
+    """conda hashes what a link points to, so the records say nothing of links."""
+    from hashlib import sha256
+
+    checked = 0
+    for record in records(shown).values():
+        for entry in record["paths_data"]["paths"]:  # type: ignore[index]
+            if wanted := entry.get("sha256_in_prefix"):
+                content = (shown / ".conda" / entry["_path"]).read_bytes()
+                assert sha256(content).hexdigest() == wanted, entry["_path"]
+                checked += 1
+    assert checked
