@@ -13,8 +13,10 @@ HERE = Path.cwd()
 
 
 def rendered_for_comparison():
-    """Whether an update tool renders the template again in a temporary folder."""
-    return UPDATE_TOOL and Path(tempfile.gettempdir()).resolve() in HERE.resolve().parents
+    """Whether an update tool renders the template again, in a `tmp...` folder of its own."""
+    folder = HERE.resolve().parent
+    own = folder.name.startswith(tempfile.gettempprefix())
+    return UPDATE_TOOL and own and folder.parent == Path(tempfile.gettempdir()).resolve()
 
 
 def make_environment():

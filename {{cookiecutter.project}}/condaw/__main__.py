@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condaw import console, process, stamp
+from condaw import __version__, console, process, stamp
 from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding, redacted
 from condaw.project import Project, this_project
 
@@ -56,8 +56,10 @@ def create(project: Project, options: argparse.Namespace) -> int:
         return FINE
     with _archives(project, options.bundle) as archives:
         packages = _locked(project)
-        from condaw import install
+        from condaw import install, specs
 
+        if unmet := specs.unmet(project, packages):
+            raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
         install.create(project, packages, repair=options.repair, archives=archives)
     from condaw.verify import python_version, smoke
 
@@ -71,9 +73,11 @@ def verify(project: Project, options: argparse.Namespace) -> int:
     if state in ("missing", "foreign"):
         raise CannotError(reason, "run: python -m condaw create")
     packages = _locked(project)
+    from condaw import specs
     from condaw import verify as proof
 
     findings = [Finding("environment-stale", reason)] if state == "stale" else []
+    findings += [Finding("lock-stale", text) for text in specs.unmet(project, packages)]
     findings += proof.verify(project, project.prefix, packages)
     findings += proof.python_version(project.prefix, packages)
     findings += proof.smoke(project)
@@ -227,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"condaw {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for function in (create, verify, status, lock, bundle, run, shell, doctor):
         summary = (function.__doc__ or "").splitlines()[0]

@@ -18,7 +18,8 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from rattler import Channel, PackageRecord, RepoDataRecord
+from rattler import Channel, MatchSpec, PackageRecord, RepoDataRecord
+from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError
 from rattler.package.build_string import BuildString
 
 from condaw.outcome import CannotError
@@ -312,13 +313,34 @@ def _check(packages: Sequence[Package], platform: str, channels: Sequence[str]) 
 
 
 def _closure(packages: Sequence[Package], names: set[str]) -> Iterator[Defect]:
-    """Dependencies that are not in the lock; what conda brings may have another name on PyPI."""
-    pairs = json.loads(PYPI_NAMES.read_text(encoding="utf-8")).values()
-    renamed = {p["pypi_name"] for p in pairs if canonicalize_name(p["conda_name"]) in names}
+    """Dependencies that are not in the lock, or not in the version that is needed.
+
+    The latter is how a lock looks that was merged from two by lines.
+    """
+    conda = {p.name: p for p in packages if p.manager == "conda"}
+    names = names | on_pypi(conda)
     for package in packages:
-        for name in package.dependencies:
-            if not name.startswith("__") and canonicalize_name(name) not in names | renamed:
+        for name, spec in package.dependencies.items():
+            if not name.startswith("__") and canonicalize_name(name) not in names:
                 yield Defect(package.line, f"{package.name} needs {name}, which is not locked")
+            elif package.manager == "conda" and name in conda and not _meets(conda[name], spec):
+                text = f"{package.name} needs {name} {spec}, and {conda[name].version} is locked"
+                yield Defect(package.line, text)
+
+
+def _meets(package: Package, spec: str) -> bool:
+    """Whether a conda package is what a dependency's `spec` asks for."""
+    try:
+        return MatchSpec(f"{package.name} {spec}").matches(package.record)
+    except (InvalidMatchSpecError, InvalidVersionError):
+        return False
+
+
+def on_pypi(conda: Iterable[str]) -> set[str]:
+    """The normalised names that the conda packages of these names have on PyPI."""
+    pairs = json.loads(PYPI_NAMES.read_text(encoding="utf-8")).values()
+    names: set[str] = {canonicalize_name(name) for name in conda}
+    return names | {p["pypi_name"] for p in pairs if canonicalize_name(p["conda_name"]) in names}
 
 
 def _conda(package: Package, platform: str, channels: Sequence[str]) -> Iterator[str]:

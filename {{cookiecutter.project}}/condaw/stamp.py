@@ -27,6 +27,7 @@ def inputs(project: Project) -> dict[str, object]:
         "format": FORMAT,
         "prefix": str(project.prefix),
         "lock": digest(project.lock_file),
+        "environment": digest(project.environment_yml),
         "pyproject": digest(project.pyproject),
     }
 
@@ -54,5 +55,5 @@ def state(project: Project) -> tuple[str, str]:
         return "stale", f"it was made for {made_from.get('prefix')}, and the project has moved"
     names = {"lock": "conda-lock.yml", "pyproject": "pyproject.toml", "format": "condaw"}
     if changed:
-        return "stale", f"{names[changed[0]]} has changed since it was made"
+        return "stale", f"{names.get(changed[0], 'environment.yml')} has changed since it was made"
     return "ready", "the environment is what conda-lock.yml says"
