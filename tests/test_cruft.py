@@ -75,7 +75,7 @@ def created(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("created")
     machine = Machine(folder, folder / "cache", history)
     answers = json.dumps({"environment": "no", "python": VERSION})
-    words = ["create", history, "--checkout", "v1", "--no-input", "--extra-context", answers]
+    words = ["create", str(history), "--checkout", "v1", "--no-input", "--extra-context", answers]
     done = machine.run(CRUFT, *words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "ssh-uptime"
@@ -125,7 +125,7 @@ def test_a_project_that_left_its_lock_alone_gets_the_new_one(
 
 @pytest.mark.parametrize("moved", ["markdown-it-py", "zstd"], ids=["near", "far"])
 def test_a_lock_of_the_projects_own_stays_to_the_byte_and_the_conflict_is_told(
-    moved: str, machine: Machine, project: Path
+    moved: str, machine: Machine, project: Path, history: Path
 ) -> None:
     own = project / "conda-lock.yml"
     relock(own, moved)
@@ -136,6 +136,8 @@ def test_a_lock_of_the_projects_own_stays_to_the_byte_and_the_conflict_is_told(
     assert git(machine, project, "status", "--short", "conda-lock.yml").stdout.startswith("UU ")
     was = version_in(own, "rich")
     assert problems(project) == [f"environment.yml asks for rich=={was}.9, and {was} is locked"]
+    git(machine, project, "checkout", "--theirs", "conda-lock.yml")
+    assert own.read_bytes() == (history / SHIPPED).read_bytes()
 
 
 def test_a_library_that_the_project_added_stays(machine: Machine, project: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_project_made_by_cookiecutter_alone_is_linked_later(
     assert done.returncode == 0, done.stderr
     project = tmp_path / "ssh-uptime"
     answers = json.dumps({"python": VERSION, "description": "My own words", "environment": "no"})
-    words = ["link", history, "--checkout", "v1", "--no-input", "--extra-context", answers]
+    words = ["link", str(history), "--checkout", "v1", "--no-input", "--extra-context", answers]
     linked = machine.run(CRUFT, *words, cwd=project)
     assert linked.returncode == 0, linked.stdout + linked.stderr
     assert machine.run(CRUFT, "diff", "--exit-code", cwd=project).returncode == 0
@@ -206,7 +208,7 @@ def test_a_project_made_by_cookiecutter_alone_is_linked_later(
 def test_cruft_create_in_the_temporary_folder_is_not_taken_for_a_comparison(
     machine: Machine, history: Path
 ) -> None:
-    words = ["create", history, "--no-input", "--extra-context", '{"environment": "no"}']
+    words = ["create", str(history), "--no-input", "--extra-context", '{"environment": "no"}']
     done = machine.run(CRUFT, *words, cwd=machine.temporary)
     assert done.stdout.splitlines()[-1] == "  cd ssh-uptime && python -m condaw create"
 
