@@ -90,7 +90,9 @@ def status(project: Project, options: argparse.Namespace) -> int:
     state, reason = stamp.state(project)
     if options.json:
         print(json.dumps({"state": state, "reason": reason, "prefix": str(project.prefix)}))
-    else:
+    elif state != "ready":
+        print(f"{state}: {reason}; run: python -m condaw create")
+    elif not options.quiet:
         print(f"{state}: {reason}")
     return FINE if state == "ready" else DRIFTED
 
