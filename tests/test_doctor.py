@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from condaw import __version__
 from machine import Machine
+from test_reach import serving
+
+# An index on this machine; without proxies, which belong to who runs the tests.
+QUIET = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")
 
 
-def checks(project: Path, machine: Machine) -> dict[str, dict[str, object]]:
-    done = machine.condaw(project, "doctor", "--json")
+def checks(project: Path, machine: Machine, **extra: str) -> dict[str, dict[str, object]]:
+    with serving() as address:
+        own = {"PIP_INDEX_URL": f"http://{address}/simple", **QUIET, **extra}
+        done = machine.condaw(project, "doctor", "--json", **own)
     found = json.loads(done.stdout)
     assert (done.returncode == 0) == all(check["ok"] for check in found)
     return {check["name"]: check for check in found}
@@ -20,7 +28,8 @@ def checks(project: Path, machine: Machine) -> dict[str, dict[str, object]]:
 def test_a_healthy_project_passes_every_check(shown: Path, machine: Machine) -> None:
     found = checks(shown, machine)
     assert all(check["ok"] for check in found.values())
-    assert {"python", "cache", "disk", "engine", "lock", "channel", "environment"} == set(found)
+    machines = {"condaw", "python", "cache", "disk", "proxy", "index", "engine", "clock"}
+    assert set(found) == machines | {"lock", "channel", "environment"}
 
 
 def test_a_missing_environment_is_told_with_its_command(locked: Path, machine: Machine) -> None:
@@ -38,6 +47,29 @@ def test_a_channel_that_is_gone_is_told(locked: Path, machine: Machine, tmp_path
     channel = checks(project, machine)["channel"]
     assert channel["ok"] is False
     assert "does not answer" in str(channel["text"])
+
+
+def test_a_report_can_be_shown_to_anybody(locked: Path, machine: Machine) -> None:
+    home = Path(shutil.copytree(locked, machine.home / "demo"))
+    proxy = "http://ada:s3cret@127.0.0.1:1"
+    index = "https://bob:t0ken@example.invalid/simple"
+    env = {**QUIET, "https_proxy": proxy, "PIP_INDEX_URL": index}
+    text = machine.condaw(home, "doctor", **env).stdout
+    assert "ok   proxy: https through http://127.0.0.1:1" in text
+    assert "FAIL index: the proxy 127.0.0.1:1 refuses the connection; next: " in text
+    assert "ok   condaw: 0.1.0 in ~/demo" in text.replace(__version__, "0.1.0")
+    for secret in ("ada", "s3cret", "bob", "t0ken", str(machine.home)):
+        assert secret not in text
+
+
+def test_a_lock_that_lacks_what_is_asked_for_is_told(project: Path, machine: Machine) -> None:
+    environment = project / "environment.yml"
+    text = environment.read_text(encoding="utf-8")
+    text = re.sub(r"^( *)- pip==", r"\1- numpy\n\1- pip==", text, count=1, flags=re.M)
+    environment.write_text(text, encoding="utf-8")
+    check = checks(project, machine)["lock"]
+    assert check["text"] == "environment.yml asks for numpy, which is not locked"
+    assert check["advice"] == "run: python -m condaw lock"
 
 
 def test_it_writes_nothing(locked: Path, machine: Machine, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(this_project(), options))
     except CannotError as error:
-        console.warn(f"cannot {options.verb}: {error.cause}")
+        console.warn(f"cannot {options.verb}: {error.cause}", console.RED)
         console.warn(f"next: {error.next_step}")
         return CANNOT
     except KeyboardInterrupt:
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CONDAW_DEBUG"):
             raise
-        console.warn(f"cannot {options.verb}: {redacted(f'{type(error).__name__}: {error}')}")
+        text = redacted(f"{type(error).__name__}: {error}")
+        console.warn(f"cannot {options.verb}: {text}", console.RED)
         console.warn("next: run it again with CONDAW_DEBUG=1, which shows where, and report that")
         return CANNOT
 
@@ -52,7 +54,7 @@ def create(project: Project, options: argparse.Namespace) -> int:
     """Make the environment what the lock says; nothing to do costs nothing."""
     state, reason = stamp.state(project)
     if state == "ready" and not options.repair:
-        console.note(f"nothing to do: {reason}")
+        console.note(f"nothing to do: {reason}", console.GREEN)
         return FINE
     with _archives(project, options.bundle) as archives:
         packages = _locked(project)
@@ -91,9 +93,9 @@ def status(project: Project, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"state": state, "reason": reason, "prefix": str(project.prefix)}))
     elif state != "ready":
-        print(f"{state}: {reason}; run: python -m condaw create")
+        _print(state, f": {reason}; run: python -m condaw create", good=False)
     elif not options.quiet:
-        print(f"{state}: {reason}")
+        _print(state, f": {reason}", good=True)
     return FINE if state == "ready" else DRIFTED
 
 
@@ -174,7 +176,8 @@ def doctor(project: Project, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([check.as_dict() for check in checks], indent=1))
     else:
-        print("\n".join(map(str, checks)))
+        for check in checks:
+            _print("ok  " if check.ok else "FAIL", f" {check}", good=check.ok)
     return FINE if all(check.ok for check in checks) else DRIFTED
 
 
@@ -208,13 +211,18 @@ def _prefix(project: Project) -> Path:
     return project.prefix
 
 
+def _print(word: str, rest: str, *, good: bool) -> None:
+    """A line of a result, which begins with a word that says how good it is."""
+    print(console.painted(word, console.GREEN if good else console.RED, sys.stdout) + rest)
+
+
 def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> int:
     """Show findings, on stdout as JSON or on stderr as lines; returns the exit code."""
     if as_json:
         report = {"ok": not findings, "findings": [finding.as_dict() for finding in findings]}
         print(json.dumps(report, indent=1))
     for finding in [] if as_json else findings:
-        console.warn(f"{finding.kind}: {finding.text}")
+        console.warn(f"{finding.kind}: {finding.text}", console.RED)
     if findings and not as_json:
         count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
         repair = any(
@@ -222,7 +230,7 @@ def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> in
         )
         console.warn(count + ("; to mend: python -m condaw create --repair" if repair else ""))
     elif not findings and not as_json:
-        console.note(good_news)
+        console.note(good_news, console.GREEN)
     return DRIFTED if findings else FINE
 
 

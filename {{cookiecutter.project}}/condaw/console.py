@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TextIO
+
+RED, GREEN = "31", "32"
+"""Colours of ECMA-48. They only repeat what the words say."""
 
 quiet = False
 """Set by `-q`: progress and good news stay unsaid; failures and findings do not."""
 
 
-def note(text: str) -> None:
+def note(text: str, colour: str = "") -> None:
     """Say what is going on, unless quiet."""
     if not quiet:
-        warn(text)
+        warn(text, colour)
 
 
-def warn(text: str) -> None:
+def warn(text: str, colour: str = "") -> None:
     """Say it in any case."""
-    print(f"condaw: {text}", file=sys.stderr, flush=True)
+    print(f"{painted('condaw:', colour, sys.stderr)} {text}", file=sys.stderr, flush=True)
 
 
 def on_terminal() -> bool:
     """Whether progress bars make sense."""
-    return not quiet and sys.stderr.isatty()
+    return not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    """`text` in `colour`, where `stream` is a terminal and the user does not say otherwise.
+
+    Sources: no-color.org, force-color.org.
+    """
+    able = stream.isatty() and os.environ.get("TERM") != "dumb"
+    able = able and (os.name != "nt" or "WT_SESSION" in os.environ)
+    wanted = not os.environ.get("NO_COLOR") and (os.environ.get("FORCE_COLOR") or able)
+    return f"\x1b[{colour}m{text}\x1b[m" if colour and wanted else text

@@ -1,24 +1,29 @@
-"""A look at machine, cache, lock, channels and environment that changes nothing."""
+"""A look at machine, cache, network, lock and environment that changes nothing.
+
+What it says can be shown to anybody: without passwords, tokens and the name of the home folder.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
-from condaw import engine, stamp
-from condaw.outcome import CannotError
+from condaw import __version__, engine, indexes, stamp
+from condaw.outcome import CannotError, redacted
 from condaw.project import Project, cache_dir
+from condaw.reach import Answer, ask
 
 NEEDED = 1024**3
 """Bytes of free disk that an environment and the caches may take."""
-PATIENCE = 10
-"""Seconds that a channel has to answer."""
+SKEW = 300
+"""Seconds by which a clock may be wrong before certificates and tokens suffer."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,7 @@ class Check:
     advice: str = ""
 
     def __str__(self) -> str:
-        word = "ok  " if self.ok else "FAIL"
-        return f"{word} {self.name}: {self.text}" + (f" -> {self.advice}" if self.advice else "")
+        return f"{self.name}: {self.text}" + (f"; next: {self.advice}" if self.advice else "")
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -40,13 +44,31 @@ class Check:
 
 def examine(project: Project) -> list[Check]:
     """Everything worth knowing before asking for help, in the order in which it is needed."""
-    checks = [_python(), _cache(), *_disk(project)]
+    return [replace(c, text=_shown(c.text), advice=_shown(c.advice)) for c in _all(project)]
+
+
+def _shown(text: str) -> str:
+    try:
+        return redacted(text).replace(str(Path.home()), "~")
+    except RuntimeError:  # there is no home
+        return redacted(text)
+
+
+def _all(project: Project) -> Iterator[Check]:
+    answers: list[Answer] = []
+    yield Check("condaw", True, f"{__version__} in {project.root}")
+    yield _python()
+    yield _cache()
+    yield _disk(project)
+    yield _proxies()
+    yield from _index(project, answers)
     here = _engine()
-    checks.append(here)
+    yield here
     if here.ok:
         engine.load(engine.ENGINE)
-        checks += _lock_and_channels(project)
-    return [*checks, _environment(project)]
+        yield from _lock_and_channels(project, answers)
+    yield from _clock(answers)
+    yield _environment(project)
 
 
 def _python() -> Check:
@@ -67,10 +89,34 @@ def _cache() -> Check:
     return Check("cache", False, f"{folder} cannot be written", advice)
 
 
-def _disk(project: Project) -> Iterator[Check]:
+def _disk(project: Project) -> Check:
     free = shutil.disk_usage(project.root).free
     advice = "" if free > NEEDED else f"make room: {NEEDED // 1024**2} MB are wanted"
-    yield Check("disk", free > NEEDED, f"{free // 1024**2} MB free", advice)
+    return Check("disk", free > NEEDED, f"{free // 1024**2} MB free", advice)
+
+
+def _proxies() -> Check:
+    """Those that are set; whether one works is seen where it is used."""
+    found = urllib.request.getproxies()
+    direct = found.pop("no", "")
+    text = ", ".join(f"{scheme} through {url}" for scheme, url in found.items()) or "none is set"
+    return Check("proxy", True, f"{text}; without it: {direct}" if direct else text)
+
+
+def _index(project: Project, answers: list[Answer]) -> Iterator[Check]:
+    """pip's index if one is configured, else the host that the lock has its wheels from."""
+    try:
+        settings = indexes.pip_settings()
+    except CannotError as error:
+        yield Check("index", False, error.cause, error.next_step)
+        return
+    url = settings.get("index-url")
+    if not url and project.lock_file.is_file():
+        lock = project.lock_file.read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"url: (https?://[^/\s]+/)\S+\.whl\b", lock)
+        url = found[1] if found else None
+    if url and "no-index" not in settings:
+        yield _answered("index", ask(url, settings.get("cert")), answers)
 
 
 def _engine() -> Check:
@@ -85,8 +131,8 @@ def _engine() -> Check:
     return Check("engine", False, "not fetched yet", "run: python -m condaw create")
 
 
-def _lock_and_channels(project: Project) -> Iterator[Check]:
-    from condaw import install, lock
+def _lock_and_channels(project: Project, answers: list[Answer]) -> Iterator[Check]:
+    from condaw import install, lock, network, specs
 
     try:
         channels = lock.channel_urls(project)
@@ -94,29 +140,30 @@ def _lock_and_channels(project: Project) -> Iterator[Check]:
     except CannotError as error:
         yield Check("lock", False, error.cause, error.next_step)
         return
-    yield Check("lock", True, f"{len(packages)} packages for {install.this_platform()}")
+    unmet = "; ".join(specs.unmet(project, packages))
+    text = unmet or f"{len(packages)} packages for {install.this_platform()}"
+    yield Check("lock", not unmet, text, "run: python -m condaw lock" if unmet else "")
     for channel in channels:
-        yield _channel(channel)
+        place = f"{network.fetched_from(channel)}/noarch/repodata.json"
+        yield _answered("channel", ask(place), answers)
 
 
-def _channel(url: str) -> Check:
-    """Whether the channel, or the mirror configured for it, answers at all."""
-    from condaw.network import fetched_from
+def _answered(name: str, answer: Answer, answers: list[Answer]) -> Check:
+    answers.append(answer)
+    return Check(name, answer.ok, answer.text, answer.advice)
 
-    place = fetched_from(url)
-    try:
-        with urllib.request.urlopen(  # noqa: S310 - http, https or file, by lock.channel_urls
-            f"{place}/noarch/repodata.json", timeout=PATIENCE
-        ):
-            return Check("channel", True, f"{place} answers")
-    except urllib.error.HTTPError as error:
-        if error.code < 500:  # it may want a password, or offer the index in another form
-            return Check("channel", True, f"{place} answers, with HTTP {error.code}")
-        reason: object = error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-    advice = "check the network and the proxy; with cached packages `create` works without"
-    return Check("channel", False, f"{place} does not answer: {reason}", advice)
+
+def _clock(answers: list[Answer]) -> Iterator[Check]:
+    """This machine's clock against those of the servers that answered."""
+    ahead = [answer.ahead for answer in answers if answer.ahead is not None]
+    if not ahead:
+        return
+    off = min(ahead, key=abs)
+    if abs(off) < SKEW:
+        yield Check("clock", True, "as the servers have it")
+    else:
+        text = f"{abs(off) / 60:.0f} minutes {'ahead of' if off > 0 else 'behind'} the servers'"
+        yield Check("clock", False, text, "set this machine's clock")
 
 
 def _environment(project: Project) -> Check:
