@@ -84,7 +84,7 @@ def status(project: Project, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"state": state, "reason": reason, "prefix": str(project.prefix)}))
     else:
-        print(f"{state}: {reason}")
+        print(console.plain(f"{state}: {reason}"))
     return FINE if state == "ready" else DRIFTED
 
 
@@ -149,7 +149,7 @@ def doctor(project: Project, options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([check.as_dict() for check in checks], indent=1))
     else:
-        print("\n".join(map(str, checks)))
+        print("\n".join(console.plain(str(check)) for check in checks))
     return FINE if all(check.ok for check in checks) else DRIFTED
 
 
