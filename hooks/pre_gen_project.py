@@ -5,7 +5,6 @@ import keyword
 import re
 import shlex
 import sys
-from urllib.parse import urlsplit
 
 ANSWERS = json.loads({{cookiecutter | tojson | tojson}})
 NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
@@ -15,7 +14,7 @@ TAKEN |= {"condaw", "netmiko", "paramiko", "pytest", "rich", "tests", "yaml"}
 
 
 def is_plain(text):
-    """Whether `text` fits on one line of a TOML, YAML or Python file."""
+    """Whether `text` fits between quotes, on one line of a TOML, YAML or Python file."""
     return text.strip() and text.isprintable() and not set(text) & set("\"'\\`$")
 
 
@@ -33,11 +32,12 @@ def problems():
     for name in ("description", "author"):
         if not is_plain(ANSWERS[name]):
             yield name, "write one line without quotes, backslashes, backticks or dollar signs"
-    parts = urlsplit(channel)
-    if "@" in parts.netloc or parts.path.startswith("/t/") or parts.query:
+    scheme, colon, rest = channel.strip().partition(":")
+    host, _, path = rest.removeprefix("//").partition("/")
+    if "@" in host or path.startswith("t/") or "?" in rest:
         yield "channel", "leave out user, password and token: they belong into netrc"
-    elif parts.scheme not in ("", "https", "http", "file"):
-        yield "channel", f"it is not fetched by {parts.scheme}: use https, http or file"
+    elif colon and scheme.lower() not in ("https", "http", "file"):
+        yield "channel", f"it is not fetched by {scheme}: use https, http or file"
     elif not is_plain(channel) or " " in channel.strip() or channel.strip() == "defaults":
         yield "channel", "name conda-forge, or give the URL or the absolute path of your own"
 

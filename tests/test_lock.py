@@ -27,7 +27,7 @@ Break = Callable[[Content], object]
 @functools.cache
 def parsed() -> Content:
     """The good lock, with the packages of one platform only: that is read faster."""
-    content: Content = yaml.load(GOOD.read_text(encoding="utf-8"), lock.LOADER)
+    content: Content = yaml.load(GOOD.read_text(encoding="utf-8"), lock.Loader)
     content["package"] = [e for e in content["package"] if e["platform"] == "linux-64"]
     return content
 

@@ -213,7 +213,8 @@ def _prefix(project: Project) -> Path:
 
 def _print(word: str, rest: str, *, good: bool) -> None:
     """A line of a result, which begins with a word that says how good it is."""
-    print(console.painted(word, console.GREEN if good else console.RED, sys.stdout) + rest)
+    colour = console.GREEN if good else console.RED
+    print(console.painted(word, colour, sys.stdout) + console.plain(rest))
 
 
 def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> int:

@@ -49,12 +49,21 @@ def variables(prefix: Path) -> dict[str, str]:
 def _own_variables(prefix: Path) -> dict[str, str]:
     """Variables that packages or `conda env config vars set` have put into the environment."""
     found: dict[str, str] = {}
-    for file in sorted((prefix / "etc" / "conda" / "env_vars.d").glob("*.json")):
-        found.update(json.loads(file.read_text(encoding="utf-8")))
     state = prefix / "conda-meta" / "state"
-    if state.is_file():
-        found.update(json.loads(state.read_text(encoding="utf-8")).get("env_vars", {}))
-    return {name: str(value) for name, value in found.items()}
+    files = sorted((prefix / "etc" / "conda" / "env_vars.d").glob("*.json"))
+    for file in [*files, *([state] if state.exists() else [])]:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            pairs = (content.get("env_vars", {}) if file == state else content).items()
+            if any("=" in name or b"\0" in os.fsencode(f"{name}{value}") for name, value in pairs):
+                raise ValueError("no operating system takes such a variable")
+        except (OSError, ValueError, AttributeError, RecursionError):
+            raise CannotError(
+                f"{file} does not hold environment variables as JSON",
+                "correct it, or make the environment again: python -m condaw create --repair",
+            ) from None
+        found |= {name: str(value) for name, value in pairs}
+    return found
 
 
 def _after(scripts: list[Path], prefix: Path, env: dict[str, str]) -> dict[str, str]:
@@ -75,7 +84,7 @@ def _after(scripts: list[Path], prefix: Path, env: dict[str, str]) -> dict[str, 
         result = process.run(command, env=env)
     try:
         return {**json.loads(result.stdout.splitlines()[-1])}
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):
         raise CannotError(
             "the activation scripts in .conda/etc/conda/activate.d failed",
             "see what they print: conda activate ./.conda",

@@ -9,6 +9,8 @@ from typing import TextIO
 RED, GREEN = "31", "32"
 """Colours of ECMA-48. They only repeat what the words say."""
 
+LONGEST = 2000
+"""Characters of one message."""
 quiet = False
 """Set by `-q`: progress and good news stay unsaid; failures and findings do not."""
 
@@ -21,7 +23,18 @@ def note(text: str, colour: str = "") -> None:
 
 def warn(text: str, colour: str = "") -> None:
     """Say it in any case."""
-    print(f"{painted('condaw:', colour, sys.stderr)} {text}", file=sys.stderr, flush=True)
+    print(f"{painted('condaw:', colour, sys.stderr)} {plain(text)}", file=sys.stderr, flush=True)
+
+
+def plain(text: str) -> str:
+    """One line of `text` that no terminal obeys: control characters are shown as escapes.
+
+    Names and messages from archives, locks and other programs end up in what is printed.
+    """
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 
 
 def on_terminal() -> bool:

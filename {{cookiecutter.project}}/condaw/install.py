@@ -21,9 +21,10 @@ from filelock import FileLock, Timeout
 from rattler import PackageCache, Subdir, ValidationMode, install
 
 from condaw import console, indexes, manifest, network, records, stamp, wheels
+from condaw.contents import Inspector
 from condaw.lock import Package
 from condaw.outcome import CannotError, Finding
-from condaw.progress import Progress, watched
+from condaw.progress import watched
 from condaw.project import Project, cache_dir, unwritable_cache
 from condaw.verify import site_packages, verify, walk
 
@@ -201,8 +202,9 @@ def _install_conda(
     A cached package is used only after each of its files was compared with its hash: a file
     edited in one environment is the same file, hard-linked, in the cache.
     """
-    cache = PackageCache.new_layered([cache_dir() / "pkgs"], validation_mode=ValidationMode.full())
-    progress = Progress(len(packages))  # type: ignore[abstract]
+    folder = cache_dir() / "pkgs"
+    cache = PackageCache.new_layered([folder], validation_mode=ValidationMode.full())
+    progress = Inspector(packages, folder)  # type: ignore[abstract]
     installation = install(
         [package.record_at(url) for package, url in zip(packages, urls, strict=True)],
         staging,
@@ -217,9 +219,14 @@ def _install_conda(
     except CannotError:
         raise
     except Exception as error:
+        if not progress.refused:
+            cause = f"the conda packages could not be installed: {_causes(error)}"
+            raise CannotError(cause, RETRY) from None
+    if progress.refused:
         raise CannotError(
-            f"the conda packages could not be installed: {_causes(error)}", RETRY
-        ) from None
+            f"a conda package is not safe to install: {progress.refused}",
+            "report it to the channel, and lock another version or build: python -m condaw lock",
+        )
 
 
 def _causes(error: Exception) -> str:

@@ -18,21 +18,25 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from rattler import Channel, MatchSpec, PackageRecord, RepoDataRecord
-from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError
+from rattler import Channel, MatchSpec, PackageRecord, RepoDataRecord, Version
+from rattler.exceptions import InvalidChannelError, InvalidMatchSpecError, InvalidVersionError
 from rattler.package.build_string import BuildString
 
 from condaw.outcome import CannotError
 from condaw.project import Project
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """A PyYAML without libyaml reads the same, more slowly."""
+DEEPEST = 5000
+"""Levels of nesting that libyaml's reader surely takes; at some 20,000 it ends the process."""
 DOCUMENT = {"version": int, "metadata": dict, "package": list}
 METADATA = {"content_hash": dict, "channels": list, "platforms": list, "sources": list}
 EXTRAS = {f"{kind}_metadata": dict for kind in ("time", "git", "inputs", "custom")}
 CHANNEL = {"url": str, "used_env_vars": list}
 ENTRY = {"name": str, "version": str, "manager": str, "platform": str, "url": str, "hash": dict}
 OPTIONAL = {"dependencies": dict, "category": str, "optional": bool, "source": dict, "build": str}
+CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
+"""Lower case only (CEP 26): rattler takes other names and then panics over them."""
 FILE_NAME = re.compile(r"[\w.!+~-]+\.(conda|tar\.bz2|whl)", re.ASCII)
 WHEEL_PLATFORMS = {
     "linux-64": r"(many)?linux\w*_x86_64",
@@ -43,8 +47,17 @@ WHEEL_PLATFORMS = {
     "win-arm64": r"win_arm64",
 }
 """The platform tags of wheels that fit a subdir (PyPA specification, platform compatibility)."""
+LONGEST_NAME = 255
+"""Characters of a file name that file systems take."""
 PYPI_NAMES = Path(__file__).with_name("pypi-names.json")
 """PyPI projects whose conda package has another name; conda-lock would fetch such a list."""
+
+
+class Loader(BASE):  # type: ignore[misc]
+    """Reads YAML without merge keys (`<<`), of which a few lines can fill the memory."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave `<<` where it is: nothing constructs it, so it is an error."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +178,9 @@ def channel_urls(project: Project) -> list[str]:
     Raises CannotError for one that no lock should be made from.
     """
     try:
-        content = yaml.safe_load(project.environment_yml.read_text(encoding="utf-8"))
+        content = _loader(project.environment_yml).get_single_data()
         channels = [str(channel) for channel in content["channels"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
         raise CannotError(
             "there is no environment.yml with a readable list of channels",
             "correct it, or restore it from version control",
@@ -178,12 +191,18 @@ def channel_urls(project: Project) -> list[str]:
                 f"the channel {channel} in environment.yml {fault}",
                 "write another there; passwords belong in netrc or in rattler's credential store",
             )
-    return [str(Channel(name).base_url).rstrip("/") for name in channels if name != "nodefaults"]
+    named = [Channel(name) for name in channels if name != "nodefaults"]
+    return [str(channel.base_url).rstrip("/") for channel in named]
 
 
 def url_faults(url: str) -> Iterator[str]:
     """What makes `url`, or the name of a channel, unfit for a lock."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        Channel(url)
+    except (ValueError, InvalidChannelError):
+        yield "is not a URL that can be read"
+        return
     if re.search(r"(^defaults|/pkgs/(main|r|msys2|free))(/|$)", url):
         yield "is `defaults`, whose terms need a licence: use conda-forge"
     if parts.scheme not in ("", "https", "http", "file"):
@@ -205,7 +224,7 @@ def _is_near(host: str) -> bool:
 def _load(path: Path) -> tuple[Any, list[int]]:
     """The document, and the line at which each entry of `package` begins."""
     try:
-        loader = LOADER(path.read_text(encoding="utf-8"))
+        loader = _loader(path)
         node = loader.get_single_node()
         document = loader.construct_document(node) if node else None
     except FileNotFoundError:
@@ -221,6 +240,16 @@ def _load(path: Path) -> tuple[Any, list[int]]:
     if repeating := [n.start_mark.line + 1 for n in (node, *nodes) if _repeats(n)]:
         raise LockError(Defect(line, "the same field is there twice") for line in repeating)
     return document, [child.start_mark.line + 1 for child in nodes]
+
+
+def _loader(path: Path) -> Loader:
+    """A reader of `path`. Raises ValueError for text that could be nested too deeply for it."""
+    text = path.read_text(encoding="utf-8")
+    # A level of a block takes at least a column, one of a flow a bracket.
+    brackets = text.replace("{}", "").replace("[]", "")
+    if sum(map(brackets.count, "[{")) + max(map(len, text.split("\n"))) > DEEPEST:
+        raise ValueError("too deep")
+    return Loader(text)
 
 
 def _repeats(node: yaml.Node) -> bool:
@@ -296,6 +325,9 @@ def _check(packages: Sequence[Package], platform: str, channels: Sequence[str]) 
     if python is None:
         yield Defect(packages[0].line if packages else 1, f"there is no python for {platform}")
         return
+    if not re.fullmatch(r"3\.\d{1,3}\.\w+", python.version, re.ASCII):
+        yield Defect(python.line, f"python: {python.version} is not a version of Python 3")
+        return
     tags = _wheel_tags(python.version)
     seen: set[tuple[str, str]] = set()
     for package in packages:
@@ -304,9 +336,9 @@ def _check(packages: Sequence[Package], platform: str, channels: Sequence[str]) 
             yield Defect(package.line, f"{package.name} is locked twice")
         seen.add(key)
         wrong = [f"its URL {fault}" for fault in url_faults(package.url)]
-        if package.manager == "conda":
+        if not wrong and package.manager == "conda":
             wrong += _conda(package, platform, channels)
-        else:
+        elif not wrong:
             wrong += _wheel(package, platform, tags, python.version)
         yield from (Defect(package.line, f"{package.name}: {reason}") for reason in wrong)
     yield from _closure(packages, {name for _, name in seen})
@@ -344,7 +376,13 @@ def on_pypi(conda: Iterable[str]) -> set[str]:
 
 
 def _conda(package: Package, platform: str, channels: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the URL of a conda package."""
+    """What is wrong with the name, version and URL of a conda package."""
+    if not CONDA_NAME.fullmatch(package.name):
+        yield "its name is not one that conda packages have"
+    try:
+        Version(package.version), BuildString(package.build)
+    except (ValueError, InvalidVersionError):
+        yield "its version or build string is malformed"
     stem = f"{package.name}-{package.version}-{package.build}"
     named = package.file_name in (f"{stem}.conda", f"{stem}.tar.bz2")
     if not named or not FILE_NAME.fullmatch(package.file_name):
@@ -358,7 +396,8 @@ def _conda(package: Package, platform: str, channels: Sequence[str]) -> Iterator
 def _wheel(package: Package, platform: str, fitting: set[Tag], python: str) -> Iterator[str]:
     """What is wrong with the file of a PyPI package."""
     try:
-        name, version, _, tags = parse_wheel_filename(package.file_name)
+        # The tags in a name multiply: a long one could hold thousands of millions.
+        name, version, _, tags = parse_wheel_filename(package.file_name[-LONGEST_NAME:])
     except ValueError:
         yield "its URL is not of a wheel"
         return

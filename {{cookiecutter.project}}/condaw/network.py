@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 from rattler import Channel, Client, Config
-from rattler.exceptions import ConfigError
+from rattler.exceptions import ConfigError, InvalidChannelError
 from rattler.networking import middleware
 
 from condaw.outcome import CannotError
@@ -59,11 +59,22 @@ def mirrors() -> dict[str, list[str]]:
     settings = _condarc()
     public = str(Channel("any").base_url).removesuffix("any/")
     if alias := os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias"):
-        found[public] = [f"{str(alias).rstrip('/')}/"]
+        found[public] = [f"{_location(alias, 'channel_alias')}/"]
     custom = settings.get("custom_channels")
     for name, location in custom.items() if isinstance(custom, dict) else ():
-        found[f"{public}{name}/"] = [f"{str(location).rstrip('/')}/{name}/"]
+        found[f"{public}{name}/"] = [f"{_location(location, 'custom_channels')}/{name}/"]
     return {**found, **config().mirrors}
+
+
+def _location(value: object, setting: str) -> str:
+    """A URL of conda's configuration, without a slash at its end."""
+    try:
+        location = str(Channel(str(value)).base_url)
+        if not urlsplit(str(value)).scheme or not urlsplit(location).scheme:
+            raise ValueError
+    except (ValueError, InvalidChannelError):
+        raise CannotError(f"{setting} in .condarc holds what is no URL", "correct it") from None
+    return str(value).rstrip("/")
 
 
 def fetched_from(url: str) -> str:
@@ -91,7 +102,7 @@ def _condarc() -> dict[str, Any]:
             settings |= yaml.safe_load(os.path.expandvars(text)) or {}
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, RuntimeError):
             continue
-        except (OSError, ValueError, TypeError, yaml.YAMLError):
+        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
             raise CannotError(f"{file} cannot be read", "correct it") from None
     return settings
 

@@ -90,16 +90,30 @@ def read_pyproject(project: Project) -> dict[str, Any]:
         return tomllib.loads(project.pyproject.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        cause = f"pyproject.toml cannot be read: {error.strerror}"
+        raise CannotError(cause, "make it a readable file") from None
+    except (ValueError, RecursionError) as error:  # also numbers with thousands of digits
         raise CannotError(f"pyproject.toml is not valid TOML: {error}", "correct it") from None
+
+
+def table(project: Project, *names: str) -> dict[str, Any]:
+    """The table [names...] of pyproject.toml; an empty one when it is not there."""
+    found: Any = read_pyproject(project)
+    for name in names:
+        found = found.get(name, {})
+        if not isinstance(found, dict):
+            raise CannotError(f"{name} in pyproject.toml is not a table", "correct it")
+    return dict(found)
 
 
 def smoke_commands(project: Project) -> list[list[str]]:
     """The commands of `smoke` in [tool.condaw]: run in the environment, each must exit with 0."""
-    settings = read_pyproject(project).get("tool", {}).get("condaw", {})
-    commands = settings.get("smoke", []) if isinstance(settings, dict) else None
+    commands = table(project, "tool", "condaw").get("smoke", [])
     if not isinstance(commands, list) or not all(
-        isinstance(command, list) and command and all(isinstance(part, str) for part in command)
+        isinstance(command, list)
+        and command
+        and all(isinstance(part, str) and "\0" not in part for part in command)
         for command in commands
     ):
         raise CannotError(

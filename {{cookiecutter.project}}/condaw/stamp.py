@@ -42,10 +42,10 @@ def state(project: Project) -> tuple[str, str]:
     if not os.path.lexists(project.prefix):
         return "missing", "there is no environment yet"
     try:
-        made_from = json.loads(stamp_file(project.prefix).read_text(encoding="utf-8"))
+        made_from = dict(json.loads(stamp_file(project.prefix).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return "foreign", f"{project.prefix} was not made by condaw"
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return "broken", "the environment's own record of what it was made from cannot be read"
     if not python_in(project.prefix).exists():
         return "broken", "the environment has no Python"

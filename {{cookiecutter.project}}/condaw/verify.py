@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import stat
@@ -26,7 +28,7 @@ from condaw.engine import last_line
 from condaw.lock import Package
 from condaw.manifest import Manifest
 from condaw.outcome import Finding
-from condaw.project import Project, python_in, read_pyproject, smoke_commands
+from condaw.project import Project, python_in, smoke_commands, table
 
 UNOWNED = {"conda-meta", "__pycache__", "CACHEDIR.TAG", ".DS_Store"}
 """Names that no package owns: records, byte-code that Python writes, marks of other tools."""
@@ -125,11 +127,23 @@ def _records(prefix: Path) -> list[dict[str, Any]]:
     for file in sorted((prefix / "conda-meta").glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            record["name"], [entry["_path"] for entry in record["paths_data"]["paths"]]
-        except (OSError, ValueError, KeyError, TypeError):
+            if not _is_record(record):
+                raise ValueError("no record of a package")
+        except (OSError, ValueError, RecursionError):
             record = {"name": file.stem.rsplit("-", 2)[0], "paths_data": {"paths": []}}
         records.append(record)
     return records
+
+
+def _is_record(record: Any) -> bool:
+    """Whether it has the shape that is relied on here."""
+    try:
+        return isinstance(record["name"], str) and all(
+            isinstance(entry["_path"], str) and isinstance(entry.get("size_in_bytes"), int | None)
+            for entry in record["paths_data"]["paths"]
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def _distributions(
@@ -147,8 +161,9 @@ def _distributions(
     for distribution in distributions(path=[str(site)]):
         folder = Path(str(distribution._path))  # type: ignore[attr-defined]
         if folder not in owned_folders:
-            name = distribution.metadata["Name"] or folder.stem
-            found[canonicalize_name(name)] = distribution
+            with contextlib.suppress(UnicodeDecodeError):  # then its files belong to no package
+                name = distribution.metadata["Name"] or folder.stem
+                found[canonicalize_name(name)] = distribution
     return found
 
 
@@ -181,8 +196,8 @@ def _compare_wheels(
     project: Project, wheels: dict[str, Distribution], packages: Sequence[Package]
 ) -> Iterator[Finding]:
     locked = {str(canonicalize_name(package.name)): package for package in packages}
-    own = read_pyproject(project).get("project", {}).get("name")
-    if own:
+    own = table(project, "project").get("name")
+    if own and isinstance(own, str):
         yield from _compare_own(project, canonicalize_name(own), wheels)
     for name in sorted(locked.keys() - wheels.keys()):
         text = f"{name} {locked[name].version} is locked but not installed"
@@ -202,10 +217,11 @@ def _compare_own(project: Project, name: str, wheels: dict[str, Distribution]) -
     """Whether the project itself is there, as a link to its sources (PEP 610, PEP 660)."""
     try:
         origin = json.loads(wheels[name].read_text("direct_url.json") or "{}")
-    except (KeyError, ValueError):
-        origin = {}
-    where = Path(url2pathname(urlsplit(origin.get("url", "")).path))
-    if not origin.get("dir_info", {}).get("editable") or where != project.root:
+        where = Path(url2pathname(urlsplit(origin["url"]).path))
+        there = origin["dir_info"]["editable"] and where == project.root
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        there = False
+    if not there:
         text = f"{name}, the project itself, is not installed from {project.root}"
         yield Finding("project-missing", text, name)
 
@@ -238,11 +254,13 @@ def _wheel_files(
     """The files in each RECORD (PyPA specification, recording installed projects)."""
     base = site.relative_to(prefix).as_posix()
     for name, distribution in wheels.items():
-        for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
-            if len(row) == 3:
-                path = os.path.normpath(f"{base}/{row[0]}").replace(os.sep, "/")
-                size = int(row[2]) if row[2].isdecimal() else None
-                yield path, File(name, _from_record(row[1]), size)
+        # What cannot be read records nothing: the files it should name belong to no package.
+        with contextlib.suppress(UnicodeDecodeError, csv.Error):
+            for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+                if len(row) == 3:
+                    path = os.path.normpath(f"{base}/{row[0]}").replace(os.sep, "/")
+                    size = int(row[2]) if re.fullmatch("[0-9]{1,18}", row[2]) else None
+                    yield path, File(name, _from_record(row[1]), size)
 
 
 def _from_record(value: str) -> str | None:

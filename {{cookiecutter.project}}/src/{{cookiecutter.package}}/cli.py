@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     numbers = (args.workers, args.processes, args.timeout, args.port or 22)
     if not all(0 < number < 65536 for number in numbers):
         parser.error("--workers, --processes, --timeout and --port are from 1 to 65535")
+    from .failures import plain
     from .inventory import UsageError
 
     try:
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImportError as error:  # keyring and distributed are installed by who wants them
         print(f"ssh-uptime: {error}: install it in this environment", file=sys.stderr)
     except (UsageError, OSError) as error:
-        print(f"ssh-uptime: {error}", file=sys.stderr)
+        print(f"ssh-uptime: {plain(str(error))}", file=sys.stderr)
     except KeyboardInterrupt:
         return INTERRUPTED
     return USAGE

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from .failures import Failure
+from .failures import Failure, plain
 
 
 class Device(NamedTuple):
@@ -46,10 +46,10 @@ def read(device_type: str, output: str) -> tuple[int, str]:
     words = _field(device_type, device.command, output) if device.ntc else ""
     # A template refuses lines that it does not know; a pattern does not mind them.
     found = re.search(device.pattern, output, re.IGNORECASE)
-    words = _plain(words or (found[1] if found else ""))
+    words = plain(words or (found[1] if found else ""))
     seconds = duration(words)
     if seconds is None:
-        answer = f"'{device.command}' was answered by {_plain(output)[:60]!r}"
+        answer = f"'{device.command}' was answered by {plain(output)[:60]!r}"
         raise Failure("parse", f"{answer}, which has no uptime: check the device type")
     return seconds, words
 
@@ -71,8 +71,3 @@ def _field(device_type: str, command: str, output: str) -> str:
     except TextFSMError:
         return ""
     return str(rows[0].get("uptime", "")) if isinstance(rows, list) else ""
-
-
-def _plain(text: str) -> str:
-    """On one line, without the control characters that a device could send to a terminal."""
-    return "".join(c for c in " ".join(text.split()) if c.isprintable())

@@ -70,5 +70,11 @@ def _known(error: BaseException, prompted: bool) -> tuple[str, str] | None:
     return None
 
 
+def plain(text: str) -> str:
+    """On one line, without the control characters that a device could send to a terminal."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
+
+
 def _line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
+    lines = (plain(line) for line in str(error).splitlines())
+    return next(filter(None, lines), repr(error))

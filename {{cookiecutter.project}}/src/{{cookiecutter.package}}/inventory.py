@@ -8,7 +8,7 @@ import inspect
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +89,15 @@ def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{file}:{line}: expected YAML: {error.problem}") from None
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f"{file}:1: expected hosts, as 'name:' and settings: {error}") from None
+    except Exception as error:  # netmiko has no error of its own for this
+        said = str(error) or type(error).__name__
+        raise UsageError(f"{file}:1: expected hosts, as 'name:' and settings: {said}") from None
     settings = inspect.signature(BaseConnection).parameters
     hosts = {name: entry for name, entry in found.items() if isinstance(entry, dict)}
     groups = {name: entry for name, entry in found.items() if isinstance(entry, list)}
     for name, entry in found.items():
         strange: list[str] = []
-        if name in groups and (strange := [member for member in entry if member not in hosts]):
+        if name in groups and (strange := [m for m in entry if not _is_among(m, hosts)]):
             problem = f"the name of a host, not {strange[0]!r}"
         elif name in groups:
             continue
@@ -111,6 +112,11 @@ def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
             continue
         raise UsageError(f"{file}:{_line(text, name, *strange)}: expected {problem}")
     return hosts, groups
+
+
+def _is_among(member: object, hosts: Entries) -> bool:
+    """Whether a group's member is a host; YAML also has lists and sets there."""
+    return isinstance(member, Hashable) and member in hosts
 
 
 def _line(text: str, *keys: object) -> int:

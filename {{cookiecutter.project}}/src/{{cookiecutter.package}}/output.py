@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from .failures import plain
 from .fleet import Row
 
 
@@ -56,7 +57,7 @@ def _table(rows: Sequence[Row]) -> str:
         minutes = (row.uptime_seconds or 0) // 60
         uptime = f"{minutes // 1440}d {minutes // 60 % 24:2}h {minutes % 60:02}m"
         middle = Text(uptime) if row.ok else Text(str(row.error), "bold red")
-        grid.add_row(Text(row.name), middle, Text(row.text or row.detail))
+        grid.add_row(Text(plain(row.name)), middle, Text(row.text or row.detail))
     console = Console()
     if not console.is_terminal:
         console.width = 500  # into a file or a pipe no line is folded
