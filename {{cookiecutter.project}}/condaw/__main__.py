@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def create(project: Project, options: argparse.Namespace) -> int:
     """Make the environment what the lock says; nothing to do costs nothing."""
     state, reason = stamp.state(project)
-    if state == "ready" and not options.repair:
+    if state == "ready" and not options.repair and not project.has_leftovers():
         console.note(f"nothing to do: {reason}")
         return FINE
     packages = _locked(project)
@@ -71,9 +71,7 @@ def verify(project: Project, options: argparse.Namespace) -> int:
     from condaw import verify as proof
 
     findings = [Finding("environment-stale", reason)] if state == "stale" else []
-    findings += proof.verify(project, project.prefix, packages)
-    findings += proof.python_version(project.prefix, packages)
-    findings += proof.smoke(project)
+    findings += proof.prove(project, packages)
     good = f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
     return _report(findings, good, as_json=options.json)
 

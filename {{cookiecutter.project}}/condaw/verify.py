@@ -20,7 +20,7 @@ from urllib.request import url2pathname
 
 from packaging.utils import canonicalize_name
 
-from condaw import activation, process
+from condaw import activation, process, stamp
 from condaw.engine import last_line
 from condaw.lock import Package
 from condaw.outcome import Finding
@@ -42,6 +42,22 @@ class File:
     size: int | None
     """In bytes; None where unrecorded or changed by the installation."""
     is_link: bool = False
+
+
+def prove(project: Project, packages: Sequence[Package]) -> list[Finding]:
+    """All findings about the environment; if it is replaced meanwhile, about the one that came."""
+    while True:
+        seen = stamp.identity(project)
+        try:
+            findings = verify(project, project.prefix, packages)
+            findings += python_version(project.prefix, packages)
+            findings += smoke(project)
+        except OSError:
+            if stamp.identity(project) == seen:
+                raise
+            continue
+        if not findings or stamp.identity(project) == seen:
+            return findings
 
 
 def verify(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
