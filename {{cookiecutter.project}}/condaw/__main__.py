@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def create(project: Project, options: argparse.Namespace) -> int:
     """Make the environment what the lock says; nothing to do costs nothing."""
     state, reason = stamp.state(project)
-    if state == "ready" and not options.repair:
+    if state == "ready" and not options.repair and not project.has_leftovers():
         console.note(f"nothing to do: {reason}", console.GREEN)
         return FINE
     with _archives(project, options.bundle) as archives:
@@ -80,9 +80,7 @@ def verify(project: Project, options: argparse.Namespace) -> int:
 
     findings = [Finding("environment-stale", reason)] if state == "stale" else []
     findings += [Finding("lock-stale", text) for text in specs.unmet(project, packages)]
-    findings += proof.verify(project, project.prefix, packages)
-    findings += proof.python_version(project.prefix, packages)
-    findings += proof.smoke(project)
+    findings += proof.prove(project, packages)
     good = f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
     return _report(findings, good, as_json=options.json)
 

@@ -6,6 +6,7 @@ in place where this interpreter holds them already, else from a folder that pip 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -14,6 +15,7 @@ import re
 import shutil
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 from condaw import process
@@ -59,26 +61,46 @@ def ensure(requirements: Path) -> Path:
     if target.is_dir():
         return target
     note(f"fetching {requirements.stem} (once for all projects) into {target}")
+    # An installer that outlives its killed condaw goes on writing into the folder of that one.
     staging = target.with_name(f"{target.name}.{os.getpid()}.part")
-    shutil.rmtree(staging, ignore_errors=True)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _fill(staging, requirements)
-        _settle(staging, target)
+        with _alone():
+            if target.is_dir():
+                return target  # another process was first
+            for left in target.parent.glob(f"{target.name}.*.part"):
+                shutil.rmtree(left, ignore_errors=True)
+            try:
+                _fill(staging, requirements)
+                staging.rename(target)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise unwritable_cache(error) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return target
 
 
-def _settle(staging: Path, target: Path) -> None:
-    """Rename `staging` to `target`; another process may have been first, with the same content."""
-    try:
-        staging.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the engines of the cache against other processes; a dead one holds nothing.
+
+    This is before there is a library for it.
+    """
+    folder = cache_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "engine.lock").open("a") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            held = False
+            while not held:
+                with contextlib.suppress(OSError):  # after ten seconds
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    held = True
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _fill(target: Path, requirements: Path) -> None:

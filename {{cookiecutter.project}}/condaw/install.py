@@ -10,26 +10,26 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import re
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from filelock import FileLock, Timeout
 from rattler import PackageCache, Subdir, ValidationMode, install
 
-from condaw import console, indexes, manifest, network, records, stamp, wheels
+from condaw import console, folders, indexes, manifest, network, records, stamp, wheels
 from condaw.contents import Inspector
+from condaw.exclusive import exclusive
 from condaw.lock import Package
 from condaw.outcome import CannotError, Finding
 from condaw.progress import watched
-from condaw.project import Project, cache_dir, unwritable_cache
+from condaw.project import Project, cache_dir
 from condaw.verify import site_packages, verify, walk
 
-WAIT = 600
-"""Seconds to wait for another condaw that works on the same environment."""
 RETRY = "run the command again: python -m condaw create"
 
 
@@ -51,9 +51,10 @@ def create(
     Raises CannotError and leaves the environment as it was when that cannot be done.
     """
     _check_path(project.prefix)
-    with _exclusive(project):
-        staging, retired = project.root / ".conda.part", project.root / ".conda.old"
-        _clean_up(project, staging, retired)
+    name = hashlib.sha256(str(project.prefix).encode()).hexdigest()[:16]
+    with exclusive(name, project.prefix), _stoppable():
+        staging = project.staging
+        _clean_up(project)
         if stamp.state(project)[0] == "ready" and not repair:
             return  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
@@ -66,7 +67,7 @@ def create(
             if findings:
                 # So is content: rattler checks it at each use, uv does not.
                 _forget(findings, packages)
-                shutil.rmtree(staging)
+                folders.discard(staging)
                 _fill(project, staging, packages, archives)
                 findings = verify(project, staging, packages)
             if findings:
@@ -74,59 +75,48 @@ def create(
                     f"what was installed is not what is locked: {findings[0].text}",
                     f"remove the cache {cache_dir()}, and {RETRY}",
                 )
-            _swap(project.prefix, staging, retired)
+            _swap(project)
         except OSError as error:
             raise CannotError(
                 f"{error.filename or project.root}: {error.strerror or error}", RETRY
             ) from None
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            folders.discard(staging)
         _register(project.prefix)
 
 
 def _check_path(prefix: Path) -> None:
-    """Refuse a path that breaks packages: it is written into their files, into quotes."""
-    if bad := set(str(prefix)) & set("'\"\n\r"):
+    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH."""
+    if bad := set(str(prefix)) & {*"'\"\n\r", *([] if os.name == "nt" else "\\"), os.pathsep}:
         raise CannotError(
-            f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which conda packages cannot take",
+            f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
             f"move the project to another path, and {RETRY}",
         )
 
 
 @contextlib.contextmanager
-def _exclusive(project: Project) -> Iterator[None]:
-    """Hold the project's environment against other condaw processes; a dead one holds nothing."""
-    name = hashlib.sha256(str(project.prefix).encode()).hexdigest()[:16]
-    guard = FileLock(cache_dir() / "locks" / f"{name}.lock")
-    try:
-        Path(guard.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            guard.acquire(timeout=0)
-        except Timeout:
-            console.note(f"waiting for another condaw that works on {project.prefix}")
-            guard.acquire(timeout=WAIT)
-    except Timeout:
-        raise CannotError(
-            f"another condaw has been working on {project.prefix} for {WAIT} s",
-            "end it, and " + RETRY,
-        ) from None
-    except OSError as error:
-        raise unwritable_cache(error) from None
+def _stoppable() -> Iterator[None]:
+    """Let whoever ends or hangs up on this process stop it as Ctrl-C does: with a clean-up."""
+    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGBREAK")]
+    changed = [s for s in signals if s and signal.getsignal(s) == signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        guard.release()
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
-def _clean_up(project: Project, staging: Path, retired: Path) -> None:
-    """Finish or undo what a killed run has left."""
-    if retired.exists() and not os.path.lexists(project.prefix):
-        retired.rename(project.prefix)
-    shutil.rmtree(retired, ignore_errors=True)
-    shutil.rmtree(staging, ignore_errors=True)
-    state, reason = stamp.state(project)
-    if state == "foreign":
-        raise CannotError(reason, f"move {project.prefix} away, and {RETRY}")
+def _clean_up(project: Project) -> None:
+    """Finish or undo what a killed run has left; what somebody else has put there stays."""
+    for path in (project.prefix, project.staging, project.retired):
+        if folders.is_foreign(path):
+            raise CannotError(f"{path} was not made by condaw", f"move it away, and {RETRY}")
+    if project.retired.exists() and not project.prefix.exists():
+        project.retired.rename(project.prefix)
+    folders.discard(project.retired)
+    folders.discard(project.staging)
 
 
 def _fill(
@@ -137,22 +127,24 @@ def _fill(
     pypi = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
     env = {**indexes.uv_environment(), **wheels.settings()}
+    folders.begin(staging)
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, conda, urls))
-        _install_conda(conda, urls, staging, project.prefix)
+        with exclusive("packages", f"the cache {cache_dir()}"):  # rattler waits without a word
+            _install_conda(conda, urls, staging, project.prefix)
         records.complete(project, staging, conda)
-        from_pypi = pool.submit(wheels.install, pypi, staging, env) if pypi else None
-        if project.pyproject.is_file() and (
-            problem := wheels.install_project(project.root, staging, env)
-        ):
-            raise CannotError(
-                f"the project itself could not be installed: {problem}",
-                f"correct pyproject.toml, and {RETRY}",
-            )
-        if from_pypi and (problem := from_pypi.result()):
+        own = project.pyproject.is_file()
+        itself = pool.submit(wheels.install_project, project.root, staging, env) if own else None
+        # What may take long is started from this thread, where a signal ends it.
+        if pypi and (problem := wheels.install(pypi, staging, env)):
             raise CannotError(
                 f"the PyPI packages could not be installed: {problem}",
-                f"check the network and pip's index settings, and {RETRY}",
+                _remedy(problem, "check the network and pip's index settings"),
+            )
+        if itself and (problem := itself.result()):
+            raise CannotError(
+                f"the project itself could not be installed: {problem}",
+                _remedy(problem, "correct pyproject.toml"),
             )
     site = site_packages(staging, packages)
     wheels.point_scripts(staging, project.prefix, site)
@@ -203,6 +195,8 @@ def _install_conda(
     edited in one environment is the same file, hard-linked, in the cache.
     """
     folder = cache_dir() / "pkgs"
+    for left in folder.glob(".*/"):  # by a run that failed or was killed in the middle
+        shutil.rmtree(left, ignore_errors=True)
     cache = PackageCache.new_layered([folder], validation_mode=ValidationMode.full())
     progress = Inspector(packages, folder)  # type: ignore[abstract]
     installation = install(
@@ -220,8 +214,11 @@ def _install_conda(
         raise
     except Exception as error:
         if not progress.refused:
-            cause = f"the conda packages could not be installed: {_causes(error)}"
-            raise CannotError(cause, RETRY) from None
+            causes = _causes(error)
+            raise CannotError(
+                f"the conda packages could not be installed: {causes}",
+                _remedy(causes, "check the network, the proxy and the channel"),
+            ) from None
     if progress.refused:
         raise CannotError(
             f"a conda package is not safe to install: {progress.refused}",
@@ -236,9 +233,23 @@ def _causes(error: Exception) -> str:
     return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
 
 
-def _swap(prefix: Path, staging: Path, retired: Path) -> None:
-    """Put `staging` in the place of `prefix`; on failure the old environment is back there."""
-    if os.path.lexists(prefix):
+def _remedy(problem: str, otherwise: str) -> str:
+    """What to do about a failure that rattler or uv tells of: the disk has words of its own."""
+    if re.search("no space left|not enough space|quota exceeded", problem, re.I):
+        otherwise = f"make room on the disk (the cache is {cache_dir()})"
+    elif re.search("permission denied|read-only|access is denied", problem, re.I):
+        otherwise = "make that writable"
+    elif str(cache_dir()) in problem:
+        otherwise = f"remove the cache {cache_dir()}"
+    return f"{otherwise}, and {RETRY}"
+
+
+def _swap(project: Project) -> None:
+    """Put the new environment in the place of the old one, which is discarded."""
+    prefix, staging, retired = project.prefix, project.staging, project.retired
+    if prefix.exists() and folders.exchange(staging, prefix):
+        return
+    if prefix.exists():
         prefix.rename(retired)
     try:
         staging.rename(prefix)
@@ -246,7 +257,7 @@ def _swap(prefix: Path, staging: Path, retired: Path) -> None:
         if retired.exists():
             retired.rename(prefix)
         raise
-    shutil.rmtree(retired, ignore_errors=True)
+    folders.discard(retired)
 
 
 def _register(prefix: Path) -> None:

@@ -33,6 +33,20 @@ class Project:
     def prefix(self) -> Path:
         return self.root / ".conda"
 
+    @property
+    def staging(self) -> Path:
+        """Where an environment is made before it becomes the prefix."""
+        return self.root / ".conda.part"
+
+    @property
+    def retired(self) -> Path:
+        """Where the old environment is for the moment in which the new one becomes the prefix."""
+        return self.root / ".conda.old"
+
+    def has_leftovers(self) -> bool:
+        """Whether another condaw is at work, or one that was killed has left something."""
+        return os.path.lexists(self.staging) or os.path.lexists(self.retired)
+
 
 def this_project() -> Project:
     """The project that carries this copy of condaw."""
@@ -55,15 +69,15 @@ def cache_dir() -> Path:
     Sources: XDG Base Directory Specification; Apple's File System Programming Guide;
     Windows Known Folders (LOCALAPPDATA).
     """
-    if own := os.environ.get("CONDAW_CACHE"):
-        return Path(own).expanduser().absolute()
     try:
         home = Path.home()
     except RuntimeError:
         raise CannotError(
-            "there is no home directory to keep the cache in",
-            "set CONDAW_CACHE to a folder that you can write to, and run the command again",
+            "there is no home directory",
+            "set HOME to a folder that you can write to, and run the command again",
         ) from None
+    if own := os.environ.get("CONDAW_CACHE"):
+        return Path(own).expanduser().absolute()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "condaw"
     if sys.platform == "darwin":

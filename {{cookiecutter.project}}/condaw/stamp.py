@@ -43,7 +43,7 @@ def state(project: Project) -> tuple[str, str]:
         return "missing", "there is no environment yet"
     try:
         made_from = dict(json.loads(stamp_file(project.prefix).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "foreign", f"{project.prefix} was not made by condaw"
     except (OSError, ValueError, TypeError, RecursionError):
         return "broken", "the environment's own record of what it was made from cannot be read"
@@ -57,3 +57,8 @@ def state(project: Project) -> tuple[str, str]:
     if changed:
         return "stale", f"{names.get(changed[0], 'environment.yml')} has changed since it was made"
     return "ready", "the environment is what conda-lock.yml says"
+
+
+def identity(project: Project) -> int | None:
+    """What tells an environment from the one that takes its place: its folder's inode."""
+    return project.prefix.stat().st_ino if project.prefix.exists() else None

@@ -36,20 +36,24 @@ def install(packages: Sequence[Package], prefix: Path, env: Mapping[str, str]) -
 
 def install_project(root: Path, prefix: Path, env: Mapping[str, str]) -> str | None:
     """Install the project at `root` as a link to its sources; returns the error, likewise."""
-    return _uv_install(["--editable", str(root)], prefix, env)
+    return _uv_install(["--editable", "."], prefix, env, cwd=root)
 
 
 def _uv_install(
-    words: Sequence[str], prefix: Path, env: Mapping[str, str], stdin: str | None = None
+    words: Sequence[str],
+    prefix: Path,
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    cwd: Path | None = None,
 ) -> str | None:
     """`uv pip install` from uv's cache, else from the index."""
     command = [_UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
     command += ["--break-system-packages", "--python", str(python_in(prefix)), *words]
     if env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
         command.append("--no-index")  # uv has no variable for it
-    if process.run([*command, "--offline"], env=env, stdin=stdin).returncode == 0:
+    if process.run([*command, "--offline"], env=env, stdin=stdin, cwd=cwd).returncode == 0:
         return None
-    result = process.run(command, env=env, stdin=stdin)
+    result = process.run(command, env=env, stdin=stdin, cwd=cwd)
     return _reason(result.stdout) if result.returncode else None
 
 

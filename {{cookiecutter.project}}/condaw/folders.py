@@ -1,0 +1,65 @@
+"""Folders that condaw makes beside each other: whose they are, their exchange, their end."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from condaw.stamp import stamp_file
+
+
+def begin(folder: Path) -> None:
+    """Make `folder`, and mark it as condaw's before anything else is in it."""
+    stamp_file(folder).parent.mkdir(parents=True)
+    stamp_file(folder).touch()
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether something is at `path` that condaw did not make, and must not touch."""
+    if path.is_symlink() or path.resolve() != path or (os.path.lexists(path) and not path.is_dir()):
+        return True
+    return not stamp_file(path).exists() and any(files for _, _, files in os.walk(path))
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of condaw's. Its mark goes last, so that the next run ends a killed removal.
+
+    After a failure, threads of rattler may still write what they had begun: so try again.
+    """
+    mark = stamp_file(folder)
+    for _ in range(100):
+        for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
+            for path in [path for path in parent.glob("*") if path != kept]:
+                _remove(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.02)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places in a single step; False where the system has no such step.
+
+    Sources: Linux's renameat2(2) and macOS's renamex_np(2), each with the flag for a swap, 2.
+    """
+    first, second = os.fsencode(one), os.fsencode(other)
+    here = -100  # AT_FDCWD, of no effect on absolute paths
+    try:
+        if sys.platform == "linux":
+            return bool(ctypes.CDLL(None).renameat2(here, first, here, second, 2) == 0)
+        if sys.platform == "darwin":
+            return bool(ctypes.CDLL(None).renamex_np(first, second, 2) == 0)
+    except (OSError, AttributeError):  # an old C library
+        pass
+    return False
