@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from condaw.__main__ import main as condaw_main
 from machine import Machine
 
 FINE, DRIFTED, USAGE, CANNOT = 0, 1, 2, 3
@@ -117,6 +119,42 @@ def test_help_lists_the_commands_and_the_exit_codes(locked: Path, machine: Machi
     text = machine.condaw(locked, "--help").stdout
     for word in ("create", "verify", "status", "lock", "run", "shell", "doctor", "exit codes"):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    "verb", ["create", "verify", "status", "lock", "bundle", "run", "shell", "doctor", "completion"]
+)
+def test_the_help_of_a_command_has_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        condaw_main([verb, "--help"])
+    text = capsys.readouterr().out
+    assert f"examples:\n  python -m condaw {verb}" in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+@pytest.mark.parametrize(
+    ("settings", "coloured"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+    ],
+)
+def test_colours_are_for_terminals_and_for_who_wants_them(
+    settings: dict[str, str], coloured: bool, locked: Path, machine: Machine
+) -> None:
+    import pty
+
+    bare = {name: value for name, value in machine.env.items() if not name.endswith("_COLOR")}
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "condaw", "status"]
+    subprocess.run(command, cwd=locked, env={**bare, **settings}, stdout=theirs, check=False)
+    os.close(theirs)
+    line = os.read(ours, 4096).decode()
+    os.close(ours)
+    word = "\x1b[31mmissing\x1b[m" if coloured else "missing"
+    assert line.startswith(f"{word}: there is no environment yet; run: python -m condaw create")
 
 
 def test_run_ends_as_the_command_ends_and_finds_it_in_the_environment(

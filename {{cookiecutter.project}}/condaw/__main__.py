@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import sys
@@ -51,7 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def create(project: Project, options: argparse.Namespace) -> int:
-    """Make the environment what the lock says; nothing to do costs nothing."""
+    """Make the environment what the lock says; nothing to do costs nothing.
+
+    examples:
+      python -m condaw create                      make it, or see that it is made
+      python -m condaw create --repair             make it again, from checked packages
+      python -m condaw create --bundle FILE        without a network
+    """
     state, reason = stamp.state(project)
     if state == "ready" and not options.repair and not project.has_leftovers():
         console.note(f"nothing to do: {reason}", console.GREEN)
@@ -70,7 +77,11 @@ def create(project: Project, options: argparse.Namespace) -> int:
 
 
 def verify(project: Project, options: argparse.Namespace) -> int:
-    """Compare the environment with the lock, file by file, and run the smoke commands."""
+    """Compare the environment with the lock, file by file, and run the smoke commands.
+
+    examples:
+      python -m condaw verify                      after an accident, or before a release
+    """
     state, reason = stamp.state(project)
     if state in ("missing", "foreign"):
         raise CannotError(reason, "run: python -m condaw create")
@@ -86,7 +97,12 @@ def verify(project: Project, options: argparse.Namespace) -> int:
 
 
 def status(project: Project, options: argparse.Namespace) -> int:
-    """Say in milliseconds whether the environment is there and made from today's lock."""
+    """Say in milliseconds whether the environment is there and made from today's lock.
+
+    examples:
+      python -m condaw status                      is it up to date?
+      python -m condaw status -q                   in a git hook: speaks if something is due
+    """
     state, reason = stamp.state(project)
     if options.json:
         print(json.dumps({"state": state, "reason": reason, "prefix": str(project.prefix)}))
@@ -98,7 +114,13 @@ def status(project: Project, options: argparse.Namespace) -> int:
 
 
 def lock(project: Project, options: argparse.Namespace) -> int:
-    """Solve environment.yml into conda-lock.yml, or check that the lock is fresh."""
+    """Solve environment.yml into conda-lock.yml, or check that the lock is fresh.
+
+    examples:
+      python -m condaw lock                        after a change of environment.yml
+      python -m condaw lock --update openssl       a security fix, and no more
+      python -m condaw lock --check                in CI: was the lock forgotten?
+    """
     from condaw import engine
 
     engine.load(engine.ENGINE, engine.RELOCK)
@@ -123,7 +145,12 @@ def lock(project: Project, options: argparse.Namespace) -> int:
 
 
 def bundle(project: Project, options: argparse.Namespace) -> int:
-    """Put everything that the lock names into one file, for a machine without a network."""
+    """Put everything that the lock names into one file, for a machine without a network.
+
+    examples:
+      python -m condaw bundle FILE                 for machines like this one
+      python -m condaw bundle FILE --platform linux-64 osx-arm64
+    """
     from condaw import engine
 
     engine.load(engine.ENGINE)
@@ -139,7 +166,12 @@ def bundle(project: Project, options: argparse.Namespace) -> int:
 
 
 def run(project: Project, options: argparse.Namespace) -> int:
-    """Become the given command, in the activated environment."""
+    """Become the given command, in the activated environment.
+
+    examples:
+      python -m condaw run -- pytest -x            the tests
+      python -m condaw run -- python               a Python prompt
+    """
     from condaw import activation
 
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
@@ -153,7 +185,11 @@ def run(project: Project, options: argparse.Namespace) -> int:
 
 
 def shell(project: Project, options: argparse.Namespace) -> int:
-    """Start the user's shell in the activated environment."""
+    """Start the user's shell in the activated environment.
+
+    examples:
+      python -m condaw shell                       leave it with: exit
+    """
     import tempfile
 
     from condaw import activation
@@ -167,7 +203,11 @@ def shell(project: Project, options: argparse.Namespace) -> int:
 
 
 def doctor(project: Project, options: argparse.Namespace) -> int:
-    """Look at machine, cache, network, lock and environment, and say what to do."""
+    """Look at machine, cache, network, lock and environment, and say what to do.
+
+    examples:
+      python -m condaw doctor                      read it, or paste it into a ticket
+    """
     from condaw.doctor import examine
 
     checks = examine(project)
@@ -177,6 +217,25 @@ def doctor(project: Project, options: argparse.Namespace) -> int:
         for check in checks:
             _print("ok  " if check.ok else "FAIL", f" {check}", good=check.ok)
     return FINE if all(check.ok for check in checks) else DRIFTED
+
+
+def completion(project: Project, options: argparse.Namespace) -> int:
+    """Print what makes `condaw` a command of your shell, with completion.
+
+    examples:
+      python -m condaw completion bash >> ~/.bashrc
+      python -m condaw completion zsh >> ~/.zshrc
+      python -m condaw completion fish > ~/.config/fish/conf.d/condaw.fish
+    """
+    from condaw.completion import script
+
+    [verbs] = (a.choices for a in _parser()._actions if isinstance(a.choices, dict))
+    long = {
+        verb: [word for word in command._option_string_actions if word.startswith("--")]
+        for verb, command in verbs.items()
+    }
+    print(script(options.shell, long))
+    return FINE
 
 
 def _locked(project: Project) -> list[Package]:
@@ -234,17 +293,24 @@ def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> in
 
 
 def _parser() -> argparse.ArgumentParser:
+    as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="python -m condaw",
         description="This project's conda environment: made from conda-lock.yml, and proved.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=as_written,
     )
     parser.add_argument("--version", action="version", version=f"condaw {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for function in (create, verify, status, lock, bundle, run, shell, doctor):
-        summary = (function.__doc__ or "").splitlines()[0]
-        command = commands.add_parser(function.__name__, help=summary, description=summary)
+    for function in (create, verify, status, lock, bundle, run, shell, doctor, completion):
+        summary, _, examples = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
+        command = commands.add_parser(
+            function.__name__,
+            help=summary,
+            description=summary,
+            epilog=examples,
+            formatter_class=as_written,
+        )
         command.set_defaults(command=function)
         command.add_argument("-q", "--quiet", action="store_true", help="only failures speak")
         if function in (verify, status, lock, doctor):
@@ -276,6 +342,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--markdown", action="store_true", help="print the changes for a pull request"
             )
+        if function is completion:
+            command.add_argument("shell", choices=("bash", "zsh", "fish"))
         if function is run:
             command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")
     return parser
