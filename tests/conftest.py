@@ -5,13 +5,18 @@ Every program runs with an empty HOME and a cache that belongs to this test run:
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import harm
 import pytest
+import yaml
 from filelock import FileLock
 from machine import ROOT, Machine
 from template import export
@@ -82,6 +87,39 @@ def made(project: Path, machine: Machine) -> Path:
     done = machine.condaw(project, "create")
     assert done.returncode == 0, done.stderr
     return project
+
+
+SMALL = {"python", "python_abi", "iniconfig", "mdurl", "textfsm"}
+
+
+@pytest.fixture
+def small(project: Path) -> Path:
+    """A locked project of this test's own that needs little but Python, and no smoke command."""
+    lock, pyproject = project / "conda-lock.yml", project / "pyproject.toml"
+    document = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    document["package"] = [entry for entry in document["package"] if entry["name"] in SMALL]
+    lock.write_text(yaml.safe_dump(document), encoding="utf-8")
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(re.sub(r"(?m)^smoke = .*$", "smoke = []", text), encoding="utf-8")
+    return project
+
+
+@pytest.fixture
+def own_channel(project: Path, channel: Path, tmp_path: Path) -> Path:
+    """A copy of the channel that this test may harm; `project` is locked to it."""
+    copy = Path(shutil.copytree(channel, tmp_path / "channel", copy_function=os.link))
+    harm.point(project, channel.as_uri(), copy.as_uri())
+    return copy
+
+
+@pytest.fixture
+def fresh(machine: Machine, tmp_path: Path) -> Machine:
+    """A machine whose cache holds no conda package; wheels come from the shared one."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (machine.cache / "uv").mkdir(parents=True, exist_ok=True)
+    (cache / "uv").symlink_to(machine.cache / "uv")
+    return replace(machine, cache=cache)
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_an_engine_that_cannot_be_fetched_is_one_clear_line_and_leaves_no_litter
     )
     assert last[1].startswith("condaw: next: check the network, the proxy and pip's index settings")
     assert "Traceback" not in done.stderr
-    assert not list(machine.cache.iterdir())
+    assert [path.name for path in machine.cache.iterdir()] == ["locks"]
 
 
 def test_a_wheel_with_another_hash_is_refused(
@@ -93,7 +93,7 @@ def test_a_wheel_with_another_hash_is_refused(
     done = machine.run(bare, "-m", "condaw", "create", cwd=project)
     assert done.returncode == 3
     assert "could not be fetched" in done.stderr
-    assert not list(machine.cache.iterdir())
+    assert [path.name for path in machine.cache.iterdir()] == ["locks"]
 
 
 def test_a_cache_that_cannot_be_written_is_named(

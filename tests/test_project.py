@@ -47,7 +47,7 @@ def test_a_machine_without_a_home_is_told_what_to_set(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "home", no_home)
     with pytest.raises(CannotError) as caught:
         project.cache_dir()
-    assert "CONDAW_CACHE" in caught.value.next_step
+    assert "set HOME" in caught.value.next_step
 
 
 def test_a_pyproject_that_is_not_toml_is_named_with_its_line(tmp_path: Path) -> None:

@@ -86,8 +86,11 @@ def create(
 
 
 def _check_path(prefix: Path) -> None:
-    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH."""
-    if bad := set(str(prefix)) & {*"'\"\n\r", *([] if os.name == "nt" else "\\"), os.pathsep}:
+    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH.
+
+    A path with a space or of many letters makes scripts start through a shell's double quotes.
+    """
+    if bad := set(str(prefix)) & {*"'\"\n\r", *("" if os.name == "nt" else "\\$`"), os.pathsep}:
         raise CannotError(
             f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
             f"move the project to another path, and {RETRY}",
@@ -239,7 +242,7 @@ def _remedy(problem: str, otherwise: str) -> str:
         otherwise = f"make room on the disk (the cache is {cache_dir()})"
     elif re.search("permission denied|read-only|access is denied", problem, re.I):
         otherwise = "make that writable"
-    elif str(cache_dir()) in problem:
+    elif "cache layer error" in problem:
         otherwise = f"remove the cache {cache_dir()}"
     return f"{otherwise}, and {RETRY}"
 

@@ -1,0 +1,158 @@
+"""Several at once: each ends well, and who waits is told for whom."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from harm import Resuming, assert_tidy, assert_told, point
+from loopback import served
+from machine import Machine
+
+CONDAW = [sys.executable, "-m", "condaw"]
+IMPATIENT = """
+from condaw import exclusive, process
+from condaw.__main__ import main
+exclusive.WAIT = 0.2
+process.finish(main(["create"]))
+"""
+
+
+@contextmanager
+def started(machine: Machine, project: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """A program that runs beside the test, and ends with it."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=project, env=machine.env, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: subprocess.Popen[str], beginning: str) -> str:
+    """The next line on stderr that begins so."""
+    assert process.stderr
+    for text in process.stderr:
+        if text.startswith(beginning):
+            return text
+    pytest.fail(f"it ended without saying: {beginning}")
+
+
+def test_ten_creates_in_one_project_all_end_well(small: Path, machine: Machine) -> None:
+    processes = [
+        subprocess.Popen(
+            [*CONDAW, "create", "-q"], cwd=small, env=machine.env, stderr=subprocess.PIPE
+        )
+        for _ in range(10)
+    ]
+    assert [process.communicate()[1] for process in processes] == [b""] * 10
+    assert [process.returncode for process in processes] == [0] * 10
+    assert_tidy(small)
+    assert machine.condaw(small, "verify").returncode == 0
+
+
+@pytest.mark.xdist_group("engine")
+def test_ten_projects_on_an_empty_cache_fetch_the_engine_once(
+    small: Path, fresh: Machine, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=True)
+    python = str(tmp_path / "bare" / "bin" / "python")
+    projects = [Path(shutil.copytree(small, tmp_path / f"demo{n}" / "demo")) for n in range(10)]
+    processes = [
+        subprocess.Popen(
+            [python, "-m", "condaw", "create", "-q"],
+            cwd=project,
+            env=fresh.env,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for project in projects
+    ]
+    assert [process.communicate()[1] for process in processes] == [""] * 10
+    assert [process.returncode for process in processes] == [0] * 10
+    assert len(list(fresh.cache.glob("engine-*"))) == 1
+    for project in projects:
+        assert_tidy(project, fresh.cache)
+
+
+@pytest.mark.parametrize("subject", ["environment", "cache"])
+def test_who_waits_is_told_for_whom_and_a_dead_one_holds_nothing(
+    subject: str, own_channel: Path, small: Path, fresh: Machine, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(small, tmp_path / "other"))
+    second = small if subject == "environment" else other
+    what = f"{small}/.conda" if subject == "environment" else f"the cache {fresh.cache}"
+    Resuming.over = threading.Event()
+    with served(own_channel, Resuming) as url:
+        point(small, own_channel.as_uri(), url)
+        with started(fresh, small, *CONDAW, "create") as first:
+            while not any((fresh.cache / "pkgs").glob(".[a-z]*-*")):
+                time.sleep(0.01)  # until a download is under way
+            done = fresh.run(sys.executable, "-c", IMPATIENT, cwd=second)
+            with started(fresh, second, *CONDAW, "create") as waiting:
+                said = line(waiting, "condaw: waiting")
+                who = (
+                    rf"process {first.pid} \(`condaw create`, since \d{{4}}-\d\d-\d\d [\d:]{{8}}\)"
+                )
+                what = re.escape(what)
+                assert re.fullmatch(f"condaw: waiting for {who}, which works on {what}\n", said)
+                assert_told(done, "for more than 0.2 s", "end it")
+                assert re.search(f"{who} has been working on {what} ", done.stderr)
+                first.kill()
+                first.wait()
+                Resuming.over.set()
+                _, said = waiting.communicate()
+                assert waiting.returncode == 0, said
+    assert_tidy(second, fresh.cache)
+
+
+def test_during_create_an_environment_is_always_there_and_verify_finds_nothing(
+    small: Path, machine: Machine
+) -> None:
+    assert machine.condaw(small, "create").returncode == 0
+    stamp = small / ".conda" / "conda-meta" / "condaw"
+    again = "for _ in 1 2; do " + " ".join([*CONDAW, "create", "--repair", "-q"]) + "; done"
+    code = (
+        "import pathlib; from condaw import process; from condaw.__main__ import main\n"
+        "codes = []\n"
+        "while not pathlib.Path('over').exists(): codes.append(main(['verify', '-q']))\n"
+        "print(len(codes), set(codes), flush=True); process.finish(0)\n"
+    )
+    with started(machine, small, sys.executable, "-c", code) as verifying:
+        creating = subprocess.Popen(["sh", "-c", again], cwd=small, env=machine.env)
+        looks = 0
+        while creating.poll() is None:
+            os.stat(stamp)  # noqa: PTH116 - as often as can be
+            looks += 1
+        assert creating.returncode == 0
+        (small / "over").touch()
+        out, err = verifying.communicate()
+    count, _, codes = out.strip().partition(" ")
+    assert (int(count) > 1, codes) == (True, "{0}"), err
+    assert looks > 1000
+
+
+def test_a_program_that_runs_while_create_replaces_its_environment_goes_on(
+    small: Path, machine: Machine
+) -> None:
+    assert machine.condaw(small, "create").returncode == 0
+    code = "print('up', flush=True); input(); import iniconfig, decimal; print(iniconfig.__file__)"
+    run = [*CONDAW, "run", "--", "python", "-u", "-c", code]
+    with started(machine, small, *run) as program:
+        assert program.stdout and program.stdout.readline() == "up\n"
+        assert machine.condaw(small, "create", "--repair").returncode == 0
+        out, err = program.communicate("\n")
+    assert program.returncode == 0, err
+    assert out.startswith(str(small / ".conda"))  # what it had not imported comes from the new one
