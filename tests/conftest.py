@@ -95,10 +95,14 @@ SMALL = {"python", "python_abi", "iniconfig", "mdurl", "textfsm"}
 @pytest.fixture
 def small(project: Path) -> Path:
     """A locked project of this test's own that needs little but Python, and no smoke command."""
-    lock, pyproject = project / "conda-lock.yml", project / "pyproject.toml"
+    lock, source = project / "conda-lock.yml", project / "environment.yml"
     document = yaml.safe_load(lock.read_text(encoding="utf-8"))
     document["package"] = [entry for entry in document["package"] if entry["name"] in SMALL]
     lock.write_text(yaml.safe_dump(document), encoding="utf-8")
+    document = yaml.safe_load(source.read_text(encoding="utf-8"))
+    document["dependencies"] = ["python"]
+    source.write_text(yaml.safe_dump(document), encoding="utf-8")
+    pyproject = project / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
     pyproject.write_text(re.sub(r"(?m)^smoke = .*$", "smoke = []", text), encoding="utf-8")
     return project

@@ -187,26 +187,6 @@ def test_the_generated_projects_own_tests_pass_in_its_environment(
     assert verified.returncode == FINE, verified.stderr
 
 
-def test_a_path_with_spaces_and_other_letters_works(
-    locked: Path, machine: Machine, tmp_path: Path
-) -> None:
-    project = Path(shutil.copytree(locked, tmp_path / "my größe (1) & more"))
-    done = machine.condaw(project, "create")
-    assert done.returncode == FINE, done.stderr
-    done = machine.condaw(project, "run", "--", "ssh-uptime", "--self-test")
-    assert done.returncode == FINE, done.stderr
-
-
-def test_a_path_that_conda_packages_cannot_take_is_refused(
-    locked: Path, machine: Machine, tmp_path: Path
-) -> None:
-    project = Path(shutil.copytree(locked, tmp_path / "it's mine"))
-    done = machine.condaw(project, "create")
-    assert done.returncode == CANNOT
-    assert 'holds "\'"' in done.stderr
-    assert not (project / ".conda").exists()
-
-
 def test_an_error_that_nobody_foresaw_is_two_lines_and_a_way_to_see_more(
     made: Path, machine: Machine
 ) -> None:
