@@ -1,0 +1,138 @@
+"""The generated CI: the linters of its services pass it, and each of its steps really runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from ci_runner import GitHub, Service, run_gitlab, without_network
+from machine import ROOT, Machine
+
+Bake = Callable[..., Path]
+SCRIPTS = Path(sys.executable).parent
+GITHUB_LINTERS = [
+    ["jactionlint", "--strict-exit", f"--shellcheck={SCRIPTS / 'shellcheck'}"],
+    ["zizmor", "--offline", "--quiet", "--no-progress", "--persona=auditor"],
+    ["check-jsonschema", "--builtin-schema=vendor.github-workflows"],
+    ["check-jsonschema", "--builtin-schema=custom.github-workflows-require-timeout"],
+]
+
+# A generated project's tests take a quarter of a minute; test_main.py runs them all.
+QUICK = {"PYTEST_ADDOPTS": "tests/test_output.py"}
+
+
+def lint(machine: Machine, tool: list[str], files: list[Path]) -> None:
+    assert files
+    done = machine.run(SCRIPTS / tool[0], *tool[1:], *files, cwd=files[0].parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def ask_for_less(project: Path) -> None:
+    """Let environment.yml ask for less than what is locked."""
+    file = project / "environment.yml"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if "ruff" not in line]
+    assert len(kept) == len(lines) - 1
+    file.write_text("".join(kept), encoding="utf-8")
+
+
+@pytest.fixture
+def gitlab(locked: Path, bake: Bake, channel: Path) -> Path:
+    """A locked project of the embedded channel with GitLab's CI."""
+    project = bake(project="demo", ci="gitlab", channel=channel.as_uri())
+    for name in ("environment.yml", "conda-lock.yml"):
+        (project / name).write_bytes((locked / name).read_bytes())
+    return project
+
+
+def test_the_linters_pass_the_generated_workflows_and_the_templates_own(
+    bake: Bake, machine: Machine
+) -> None:
+    public = bake(project="public") / ".github" / "workflows"
+    own = bake(project="own", channel="https://conda.example.invalid/team")
+    folders = [public, own / ".github" / "workflows", ROOT / ".github" / "workflows"]
+    files = [file for folder in folders for file in sorted(folder.glob("*.yml"))]
+    for tool in GITHUB_LINTERS:
+        lint(machine, tool, files)
+
+
+def test_gitlabs_schema_passes_the_generated_pipeline(bake: Bake, machine: Machine) -> None:
+    pipelines = [
+        bake(project=name, ci="gitlab", channel=channel) / ".gitlab-ci.yml"
+        for name, channel in {"a": "conda-forge", "b": "https://conda.example.invalid/c"}.items()
+    ]
+    lint(machine, ["check-jsonschema", "--builtin-schema=vendor.gitlab-ci"], pipelines)
+
+
+def test_steps_that_windows_runs_too_are_single_commands_without_a_shells_syntax(
+    bake: Bake,
+) -> None:
+    folders = [bake() / ".github" / "workflows", ROOT / ".github" / "workflows"]
+    for file in (file for folder in folders for file in folder.glob("*.yml")):
+        for job in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].values():
+            for step in job["steps"] if "matrix.os" in job["runs-on"] else []:
+                script = step.get("run", "") if "shell" not in step else ""
+                assert not set(script.strip()) & set("\n$'\"\\|<>&;"), script
+
+
+def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
+    project: Path, machine: Machine, tmp_path: Path
+) -> None:
+    service = Service.of(machine, project, tmp_path / "service", **QUICK)
+    for where, cache in ((service, "miss"), (without_network(service), "hit")):
+        job = GitHub(where, "ci.yml", "test")
+        assert job.run(), job.steps[-1]
+        said = {step.name: step.output for step in job.steps}
+        assert said["actions/cache"] == cache
+        assert "created and verified" in said["python -m condaw create"]
+        assert "All checks passed" in said["python -m condaw run -- ruff check"]
+        assert " passed" in said["python -m condaw run -- pytest"]
+        assert "fresh" in said["python -m condaw lock --check"]
+    (project / "src" / "demo" / "cli.py").write_text("import os\n", encoding="utf-8")
+    service.push(project, "Break it")
+    broken = GitHub(service, "ci.yml", "test")
+    assert not broken.run()
+    assert broken.steps[-1].code != 0
+
+
+def test_githubs_relock_opens_a_pull_request_with_the_lock_alone(
+    project: Path, machine: Machine, tmp_path: Path
+) -> None:
+    ask_for_less(project)
+    service = Service.of(machine, project, tmp_path / "service", **QUICK)
+    asked = tmp_path / "asked"
+    service.program(
+        "gh", f'echo "$@" >> "{asked}"; [ "$1" = auth ] || cp "${{@: -1}}" "{asked}.md"'
+    )
+    job = GitHub(service, "relock.yml", "relock")
+    assert job.run(), job.steps[-1]
+    changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
+    assert changed.split() == ["conda-lock.yml"]
+    assert "ruff" in asked.with_suffix(".md").read_text(encoding="utf-8")
+    assert "pr create --head relock" in asked.read_text(encoding="utf-8")
+    assert not any("SECRET-TOKEN" in step.output for step in job.steps)
+
+
+def test_gitlabs_checks_pass_and_its_schedule_opens_a_merge_request_with_the_lock_alone(
+    gitlab: Path, machine: Machine, tmp_path: Path
+) -> None:
+    service = Service.of(machine, gitlab, tmp_path / "service", **QUICK)
+    done = run_gitlab(service)
+    assert list(done) == ["test"]
+    assert done["test"].code == 0, done["test"].output
+    ask_for_less(gitlab)
+    service.push(gitlab, "Ask for less")
+    options = tmp_path / "options"
+    hook = service.origin / "hooks" / "pre-receive"
+    hook.write_text(f'#!/bin/sh\necho "$GIT_PUSH_OPTION_0" > "{options}"\n', encoding="utf-8")
+    hook.chmod(0o755)
+    done = run_gitlab(service, CI_PIPELINE_SOURCE="schedule", RELOCK_TOKEN="SECRET-TOKEN")
+    assert done["test"].code != 0, "the lock is stale until it is relocked"
+    assert done["relock"].code == 0, done["relock"].output
+    changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
+    assert changed.split() == ["conda-lock.yml"]
+    assert options.read_text(encoding="utf-8").strip() == "merge_request.create"
+    assert "SECRET-TOKEN" not in done["relock"].output
