@@ -1,0 +1,98 @@
+"""What finds `.conda` without being told: VS Code, direnv, pre-commit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from machine import Machine, Result
+from test_containers import jsonc
+
+SCRIPTS = Path(sys.executable).parent
+needs_direnv = pytest.mark.skipif(not shutil.which("direnv"), reason="direnv is not installed")
+
+
+@pytest.fixture
+def account(machine: Machine) -> Machine:
+    """Its `python` and `python3` are those of the tests, by another path than the environment's."""
+    programs = machine.home / "programs"
+    programs.mkdir()
+    for name in ("python", "python3"):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (programs / name).chmod(0o755)
+    path = os.pathsep.join([str(programs), machine.env["PATH"]])
+    return replace(machine, extra={"PATH": path, "GIT_CONFIG_GLOBAL": str(programs / "gitconfig")})
+
+
+def test_vs_code_is_pointed_at_the_environment_and_kept_from_searching_it(
+    bake: Callable[..., Path],
+) -> None:
+    project = bake()
+    settings = jsonc(project / ".vscode" / "settings.json")
+    # A folder stands for the interpreter in it, on each platform: VS Code's settings reference.
+    assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.conda"
+    assert settings["search.exclude"] == {"**/.conda*": True}
+    extensions = jsonc(project / ".vscode" / "extensions.json")["recommendations"]
+    container = jsonc(project / ".devcontainer" / "devcontainer.json")
+    assert container["customizations"] == {"vscode": {"extensions": extensions}}
+
+
+@needs_direnv
+def test_direnv_activates_the_environment_as_soon_as_there_is_one(
+    project: Path, account: Machine
+) -> None:
+    assert account.run("direnv", "allow", cwd=project).returncode == 0
+    hook = f"""
+        eval "$(direnv hook bash)"; _direnv_hook; command -v ruff
+        "{sys.executable}" -m condaw create --quiet; _direnv_hook
+        command -v ruff; python -c 'import sys; print(sys.prefix)'; echo "$CONDA_PREFIX"
+        cd ..; _direnv_hook; echo "left: $CONDA_PREFIX"
+    """
+    done = account.run("bash", "-c", hook, cwd=project, PATH=without_ruff(account))
+    prefix = str(project / ".conda")
+    assert done.stdout.split("\n")[-5:] == [f"{prefix}/bin/ruff", prefix, prefix, "left: ", ""]
+    assert "python -m condaw create" in done.stderr
+
+
+def without_ruff(machine: Machine) -> str:
+    """PATH without the folder of the tests' own programs."""
+    entries = machine.env["PATH"].split(os.pathsep)
+    return os.pathsep.join(entry for entry in entries if entry != str(SCRIPTS))
+
+
+def test_pre_commit_stops_a_fault_and_a_stale_lock_with_the_environments_own_tools(
+    made: Path, account: Machine
+) -> None:
+    def git(*words: str) -> Result:
+        identity = ("-c", "user.name=me", "-c", "user.email=me@example.invalid")
+        return account.run("git", *identity, *words, cwd=made, PATH=without_ruff(account))
+
+    def commit() -> Result:
+        assert git("add", "--all").returncode == 0
+        return git("commit", "--message", "Change it")
+
+    git("init", "--quiet")
+    done = account.run(SCRIPTS / "pre-commit", "install", cwd=made)
+    assert done.returncode == 0, done.stderr
+    done = commit()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.count("Passed") == 2
+    assert "warning" not in done.stderr.lower()
+    source = made / "src" / "demo" / "cli.py"
+    good = source.read_text(encoding="utf-8")
+    source.write_text(good + "undefined\n", encoding="utf-8")
+    done = commit()
+    assert done.returncode == 1
+    assert "F821" in done.stderr
+    source.write_text(good, encoding="utf-8")
+    environment = made / "environment.yml"
+    text = environment.read_text(encoding="utf-8")
+    environment.write_text(text.replace("ruff", "zlib"), encoding="utf-8")
+    done = commit()
+    assert done.returncode == 1
+    assert "lock-stale" in done.stderr
