@@ -23,6 +23,8 @@ import yaml
 from machine import VERSION, Machine
 
 LINUX = "ubuntu-latest"
+JOB_WORDS = {"name", "runs-on", "timeout-minutes", "permissions", "strategy", "env", "steps"}
+STEP_WORDS = {"name", "if", "uses", "with", "run", "env", "shell", "working-directory"}
 GITLAB_WORDS = {"image", "variables", "cache", "stages", "workflow", "default", "include"}
 
 
@@ -180,6 +182,11 @@ class GitHub:
         file = self.workspace / ".github" / "workflows" / self.workflow
         workflow = yaml.safe_load(file.read_text(encoding="utf-8"))
         job = workflow["jobs"][self.job]
+        if (
+            unknown := set(job) - JOB_WORDS
+            | {word for step in job["steps"] for word in step} - STEP_WORDS
+        ):
+            raise NotImplementedError(unknown)
         shutil.rmtree(self.workspace)  # empty until actions/checkout
         self.workspace.mkdir()
         self.temporary = self.workspace.with_name(f"{self.workspace.name}-temp")
@@ -190,8 +197,6 @@ class GitHub:
             "github": {
                 "workspace": str(self.workspace),
                 "token": "SECRET-TOKEN",
-                "repository": "me/demo",
-                "ref": "refs/heads/main",
                 "sha": self.service.git("rev-parse", "main", cwd=self.service.origin).strip(),
             },
             "runner": {"os": "Linux", "arch": "X64", "temp": str(self.temporary)},
@@ -233,7 +238,7 @@ class GitHub:
             **self._expanded(step.get("env", {})),
             **{name: str(file) for name, file in files.items()},
             "GITHUB_WORKSPACE": str(self.workspace),
-            "GITHUB_REPOSITORY": "me/demo",
+            "GITHUB_SHA": self.contexts["github"]["sha"],
             "RUNNER_TEMP": str(self.temporary),
         }
         cwd = self.workspace / expand(step.get("working-directory", "."), self.contexts)
@@ -254,7 +259,7 @@ class GitHub:
             clone.rename(self.workspace)
             assert inputs["persist-credentials"] == "false"
         elif name == "actions/setup-python":
-            assert inputs["python-version"] == VERSION
+            return inputs["python-version"]  # what there is, is the Python of the tests
         elif name == "actions/cache":
             path = self.workspace / inputs["path"]
             if self.service.restore(inputs["key"], path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ci_runner import GitHub, Service, run_gitlab, without_network
-from machine import ROOT, Machine
+from machine import ROOT, VERSION, Machine
 
 Bake = Callable[..., Path]
 SCRIPTS = Path(sys.executable).parent
@@ -59,6 +60,12 @@ def test_the_linters_pass_the_generated_workflows_and_the_templates_own(
         lint(machine, tool, files)
 
 
+def test_dependabots_schema_passes_both_configurations(bake: Bake, machine: Machine) -> None:
+    files = [folder / ".github" / "dependabot.yml" for folder in (ROOT, bake())]
+    lint(machine, ["check-jsonschema", "--builtin-schema=vendor.dependabot"], files)
+    lint(machine, ["zizmor", "--offline", "--quiet", "--no-progress"], files)
+
+
 def test_gitlabs_schema_passes_the_generated_pipeline(bake: Bake, machine: Machine) -> None:
     pipelines = [
         bake(project=name, ci="gitlab", channel=channel) / ".gitlab-ci.yml"
@@ -87,6 +94,7 @@ def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
         assert job.run(), job.steps[-1]
         said = {step.name: step.output for step in job.steps}
         assert said["actions/cache"] == cache
+        assert said["actions/setup-python"] == VERSION
         assert "created and verified" in said["python -m condaw create"]
         assert "All checks passed" in said["python -m condaw run -- ruff check"]
         assert " passed" in said["python -m condaw run -- pytest"]
@@ -136,3 +144,31 @@ def test_gitlabs_checks_pass_and_its_schedule_opens_a_merge_request_with_the_loc
     assert changed.split() == ["conda-lock.yml"]
     assert options.read_text(encoding="utf-8").strip() == "merge_request.create"
     assert "SECRET-TOKEN" not in done["relock"].output
+
+
+def test_the_example_branch_is_the_rendered_template_with_one_commit_for_each_change(
+    template: Path, machine: Machine, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(template, tmp_path / "template"))
+    shutil.copytree(ROOT / ".github", own / ".github")
+    service = Service.of(machine, own, tmp_path / "service")
+    service.program("gh", "exit 0")
+
+    def render() -> None:
+        job = GitHub(service, "example.yml", "example")
+        assert job.run(), job.steps[-1]
+
+    render()
+    (own / "README.md").write_text("What is not in projects.\n", encoding="utf-8")
+    service.push(own, "Change nothing in projects")
+    render()
+    with (own / "{{cookiecutter.project}}" / ".gitignore").open("a", encoding="utf-8") as out:
+        out.write("/notes/\n")
+    service.push(own, "Ignore notes")
+    render()
+    assert service.git("rev-list", "--count", "example", cwd=service.origin).strip() == "2"
+    changed = service.git("diff", "--name-only", "example~", "example", cwd=service.origin)
+    assert changed.split() == [".gitignore"]
+    files = service.git("ls-tree", "-r", "--name-only", "example", cwd=service.origin).split()
+    assert "conda-lock.yml" in files
+    assert not [name for name in files if name.startswith(".github/workflows")]
