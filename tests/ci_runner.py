@@ -331,5 +331,6 @@ def run_gitlab(service: Service, **given: str) -> dict[str, Step]:
 
 
 def without_network(service: Service) -> Service:
-    """The same service where neither pip nor uv may ask an index."""
-    return replace(service, extra={**service.extra, "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"})
+    """The same service where every request ends at a proxy that is not there."""
+    dead = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    return replace(service, extra={**service.extra, **dead, "NO_PROXY": ""})

@@ -91,7 +91,7 @@ def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
     service = Service.of(machine, project, tmp_path / "service", **QUICK)
     for where, cache in ((service, "miss"), (without_network(service), "hit")):
         job = GitHub(where, "ci.yml", "test")
-        assert job.run(), job.steps[-1]
+        assert job.run(), job.steps[-1].output
         said = {step.name: step.output for step in job.steps}
         assert said["actions/cache"] == cache
         assert said["actions/setup-python"] == VERSION
@@ -116,7 +116,7 @@ def test_githubs_relock_opens_a_pull_request_with_the_lock_alone(
         "gh", f'echo "$@" >> "{asked}"; [ "$1" = auth ] || cp "${{@: -1}}" "{asked}.md"'
     )
     job = GitHub(service, "relock.yml", "relock")
-    assert job.run(), job.steps[-1]
+    assert job.run(), job.steps[-1].output
     changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
     assert changed.split() == ["conda-lock.yml"]
     assert "ruff" in asked.with_suffix(".md").read_text(encoding="utf-8")
@@ -156,7 +156,7 @@ def test_the_example_branch_is_the_rendered_template_with_one_commit_for_each_ch
 
     def render() -> None:
         job = GitHub(service, "example.yml", "example")
-        assert job.run(), job.steps[-1]
+        assert job.run(), job.steps[-1].output
 
     render()
     (own / "README.md").write_text("What is not in projects.\n", encoding="utf-8")
