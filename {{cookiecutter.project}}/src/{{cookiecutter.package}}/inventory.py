@@ -17,6 +17,8 @@ from .session import Target
 
 Entries = dict[str, dict[str, Any]]
 
+_MALFORMED = (AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+
 _HOST = re.compile(
     r"(?:(?P<username>[^@\s]+)@)?"
     r"(?:\[(?P<v6>[\w.:%]+)\]|(?P<bare>[\da-fA-F]*:[\da-fA-F]*:[\w.:%]*)|(?P<host>\w[\w.-]*))"
@@ -76,6 +78,7 @@ def _hosts_file(file: str) -> Entries:
 
 def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
     import yaml
+    from cryptography.fernet import InvalidToken
     from netmiko.base_connection import BaseConnection
     from netmiko.encryption_handling import decrypt_config, get_encryption_key
     from netmiko.utilities import load_netmiko_yml
@@ -89,7 +92,7 @@ def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{file}:{line}: expected YAML: {error.problem}") from None
-    except Exception as error:  # noqa: BLE001 - netmiko has no error of its own for this
+    except (*_MALFORMED, InvalidToken) as error:  # netmiko has no error of its own for this
         said = str(error) or type(error).__name__
         raise UsageError(f"{file}:1: expected hosts, as 'name:' and settings: {said}") from None
     settings = inspect.signature(BaseConnection).parameters
