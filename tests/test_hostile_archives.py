@@ -104,7 +104,8 @@ for case, folder, packages, largest in cases:
     project = Path(folder)
     try:
         locked = [Package(**each, line=1) for each in packages]
-        install._install_conda(locked, project / ".conda.part", project / ".conda")
+        urls = [package.url for package in locked]
+        install._install_conda(locked, urls, project / ".conda.part", project / ".conda")
         said = ""
     except CannotError as error:
         said = error.cause
