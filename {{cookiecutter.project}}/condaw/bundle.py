@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import lzma
 import os
 import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +38,8 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """What condaw may run on where the bundle is opened."""
 DOWNLOADS = 8
 """Conda packages that are fetched at the same time."""
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What zipfile raises for an archive that is damaged, besides errors of Python's own."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the first that a zip archive can hold."""
 
@@ -77,7 +81,7 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
         try:
             _unpack(file, folder)
             same_lock = (folder / LOCK).read_bytes() == project.lock_file.read_bytes()
-        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        except (OSError, EOFError, ValueError, RuntimeError, *BROKEN) as error:
             reason = getattr(error, "strerror", None) or error
             raise CannotError(
                 f"the bundle {file} cannot be used: {reason}", "bring a whole copy of it"
