@@ -61,6 +61,8 @@ def write(prefix: Path, site: Path, paths: Iterable[str]) -> None:
 def read(prefix: Path) -> Manifest | None:
     """The manifest of `prefix`; None where it is not there or not whole."""
     try:
-        return Manifest(**json.loads(file_of(prefix).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = Manifest(**json.loads(file_of(prefix).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    whole = all(isinstance(each, dict) for each in (found.modes, found.links, found.records))
+    return found if whole else None

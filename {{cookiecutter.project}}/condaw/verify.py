@@ -40,7 +40,7 @@ DIFFERENCES = {
     "file-changed": "is not the file that was installed",
     "file-mode": "has not the mode with which it was installed",
 }
-_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
 
 
 @dataclass(frozen=True)
@@ -212,13 +212,13 @@ def _compare_wheels(
     project: Project, wheels: dict[str, Distribution], packages: Sequence[Package]
 ) -> Iterator[Finding]:
     locked = {str(canonicalize_name(package.name)): package for package in packages}
-    own = table(project, "project").get("name")
-    if own and isinstance(own, str):
+    own = str(table(project, "project").get("name") or "")
+    if own:
         yield from _compare_own(project, canonicalize_name(own), wheels)
     for name in sorted(locked.keys() - wheels.keys()):
         text = f"{name} {locked[name].version} is locked but not installed"
         yield Finding("package-missing", text, name)
-    for name in sorted(wheels.keys() - locked.keys() - {canonicalize_name(own or "")}):
+    for name in sorted(wheels.keys() - locked.keys() - {canonicalize_name(own)}):
         text = f"{name} {wheels[name].version} is installed but not locked"
         yield Finding("package-extra", text, name)
     for name in sorted(locked.keys() & wheels.keys()):
@@ -352,6 +352,8 @@ def _difference(where: str, file: File, path: str, noted: Manifest) -> str | Non
         return "file-changed"
     try:
         status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return "file-changed"
         if file.sha256 and _sha256(descriptor, status.st_size, file.size) != file.sha256:
             return "file-changed"
         mode = noted.modes.get(path, noted.mode)
