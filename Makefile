@@ -3,6 +3,7 @@
 # make bench  measure (see benchmarks/)
 # make docs   build the documentation into site/
 # Each sets up what it needs, in .venv and build/.
+# By hand: .venv/bin/python tools/fuzz.py feeds hostile files to all that reads some, for ten minutes.
 
 PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
