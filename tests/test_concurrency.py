@@ -72,7 +72,7 @@ def test_ten_projects_on_an_empty_cache_fetch_the_engine_once(
     projects = [Path(shutil.copytree(small, tmp_path / f"demo{n}" / "demo")) for n in range(10)]
     processes = [
         subprocess.Popen(
-            [python, "-m", "condaw", "create", "-q"],
+            [python, "-m", "condaw", "create"],
             cwd=project,
             env=fresh.env,
             stderr=subprocess.PIPE,
@@ -80,8 +80,9 @@ def test_ten_projects_on_an_empty_cache_fetch_the_engine_once(
         )
         for project in projects
     ]
-    assert [process.communicate()[1] for process in processes] == [""] * 10
-    assert [process.returncode for process in processes] == [0] * 10
+    said = "".join(process.communicate()[1] for process in processes)
+    assert [process.returncode for process in processes] == [0] * 10, said
+    assert said.count("condaw: fetching engine") == 1
     assert len(list(fresh.cache.glob("engine-*"))) == 1
     for project in projects:
         assert_tidy(project, fresh.cache)

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -285,6 +286,22 @@ def test_a_full_disk_leaves_the_old_environment_and_room_heals(
     assert done.returncode == 0, done.stderr
     assert contents(namespace.look(project)) == before
     assert_tidy(namespace.look(project), namespace.look(machine.cache))
+
+
+@linux
+@pytest.mark.xdist_group("engine")
+def test_a_disk_that_has_no_room_for_the_engine_is_told(
+    small: Path, machine: Machine, namespace: Namespace, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=True)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = namespace.run(machine, "mount", "-t", "tmpfs", "-o", "size=9m", "none", disk, cwd=disk)
+    assert mount.returncode == 0, mount.stderr
+    create = [str(tmp_path / "bare" / "bin" / "python"), *CREATE[1:]]
+    done = namespace.run(replace(machine, cache=disk / "cache"), *create, cwd=small)
+    assert_told(done, "No space left on device", "make room on the disk")
+    assert_tidy(small, namespace.look(disk / "cache"))
 
 
 @linux

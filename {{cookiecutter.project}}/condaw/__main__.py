@@ -89,8 +89,7 @@ def verify(project: Project, options: argparse.Namespace) -> int:
     from condaw import specs
     from condaw import verify as proof
 
-    findings = [Finding("environment-stale", reason)] if state == "stale" else []
-    findings += [Finding("lock-stale", text) for text in specs.unmet(project, packages)]
+    findings = [Finding("lock-stale", text) for text in specs.unmet(project, packages)]
     findings += proof.prove(project, packages)
     good = f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
     return _report(findings, good, as_json=options.json)

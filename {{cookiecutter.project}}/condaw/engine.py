@@ -21,7 +21,7 @@ from pathlib import Path
 from condaw import process
 from condaw.console import note
 from condaw.outcome import CannotError, redacted
-from condaw.project import cache_dir, unwritable_cache
+from condaw.project import cache_dir, remedy, unwritable_cache
 
 ENGINE = Path(__file__).with_name("engine.txt")
 """Makes and verifies environments: py-rattler, uv and a few small libraries."""
@@ -60,13 +60,13 @@ def ensure(requirements: Path) -> Path:
     target = folder(requirements)
     if target.is_dir():
         return target
-    note(f"fetching {requirements.stem} (once for all projects) into {target}")
     # An installer that outlives its killed condaw goes on writing into the folder of that one.
     staging = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         with _alone():
             if target.is_dir():
                 return target  # another process was first
+            note(f"fetching {requirements.stem} (once for all projects) into {target}")
             for left in target.parent.glob(f"{target.name}.*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             try:
@@ -111,7 +111,8 @@ def _fill(target: Path, requirements: Path) -> None:
         raise CannotError(
             f"the packages of condaw/{requirements.name} could not be fetched: "
             + last_line(result.stdout),
-            "check the network, the proxy and pip's index settings, and run the command again",
+            remedy(result.stdout, "check the network, the proxy and pip's index settings")
+            + ", and run the command again",
         )
 
 

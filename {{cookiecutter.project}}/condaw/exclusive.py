@@ -36,7 +36,9 @@ def exclusive(name: str, subject: object) -> Iterator[None]:
             guard.acquire(timeout=WAIT)
         command = " ".join(["condaw", *sys.argv[1:]])
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        holder.write_text(f"process {os.getpid()} (`{command}`, since {since})", encoding="utf-8")
+        with contextlib.suppress(OSError):  # a full disk is no reason to stop here
+            text = f"process {os.getpid()} (`{command}`, since {since})"
+            holder.write_text(text, encoding="utf-8")
     except Timeout:
         raise CannotError(
             f"{_read(holder)} has been working on {subject} for more than {WAIT} s",

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
@@ -27,9 +26,11 @@ from condaw.exclusive import exclusive
 from condaw.lock import Package
 from condaw.outcome import CannotError, Finding
 from condaw.progress import watched
-from condaw.project import Project, cache_dir
+from condaw.project import Project, cache_dir, remedy
 from condaw.verify import site_packages, verify, walk
 
+INDEX = "check the network and pip's index settings"
+CHANNEL = "check the network, the proxy and the channel"
 RETRY = "run the command again: python -m condaw create"
 
 
@@ -77,9 +78,9 @@ def create(
                 )
             _swap(project)
         except OSError as error:
-            raise CannotError(
-                f"{error.filename or project.root}: {error.strerror or error}", RETRY
-            ) from None
+            cause = f"{error.filename or project.root}: {error.strerror or error}"
+            step = remedy(cause, "see that no program uses the environment")
+            raise CannotError(cause, f"{step}, and {RETRY}") from None
         finally:
             folders.discard(staging)
         _register(project.prefix)
@@ -142,12 +143,12 @@ def _fill(
         if pypi and (problem := wheels.install(pypi, staging, env)):
             raise CannotError(
                 f"the PyPI packages could not be installed: {problem}",
-                _remedy(problem, "check the network and pip's index settings"),
+                f"{remedy(problem, INDEX)}, and {RETRY}",
             )
         if itself and (problem := itself.result()):
             raise CannotError(
                 f"the project itself could not be installed: {problem}",
-                _remedy(problem, "correct pyproject.toml"),
+                f"{remedy(problem, 'correct pyproject.toml')}, and {RETRY}",
             )
     site = site_packages(staging, packages)
     wheels.point_scripts(staging, project.prefix, site)
@@ -220,7 +221,7 @@ def _install_conda(
             causes = _causes(error)
             raise CannotError(
                 f"the conda packages could not be installed: {causes}",
-                _remedy(causes, "check the network, the proxy and the channel"),
+                f"{remedy(causes, CHANNEL)}, and {RETRY}",
             ) from None
     if progress.refused:
         raise CannotError(
@@ -234,17 +235,6 @@ def _causes(error: Exception) -> str:
     lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
     unique = list(dict.fromkeys(line for line in lines if line))
     return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
-
-
-def _remedy(problem: str, otherwise: str) -> str:
-    """What to do about a failure that rattler or uv tells of: the disk has words of its own."""
-    if re.search("no space left|not enough space|quota exceeded", problem, re.I):
-        otherwise = f"make room on the disk (the cache is {cache_dir()})"
-    elif re.search("permission denied|read-only|access is denied", problem, re.I):
-        otherwise = "make that writable"
-    elif "cache layer error" in problem:
-        otherwise = f"remove the cache {cache_dir()}"
-    return f"{otherwise}, and {RETRY}"
 
 
 def _swap(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,15 @@ def unwritable_cache(error: OSError) -> CannotError:
         f"the cache folder {cache_dir()} cannot be written: {error.strerror or error}",
         "make it writable or set CONDAW_CACHE to another folder, and run the command again",
     )
+
+
+def remedy(problem: str, otherwise: str) -> str:
+    """What to do about a failure that another program tells of: the disk has words of its own."""
+    if re.search("no space left|not enough space|quota exceeded", problem, re.I):
+        return f"make room on the disk (the cache is {cache_dir()})"
+    if re.search("permission denied|read-only|access is denied", problem, re.I):
+        return "make that writable, and end what uses it"
+    return f"remove the cache {cache_dir()}" if "cache layer error" in problem else otherwise
 
 
 def read_pyproject(project: Project) -> dict[str, Any]:

@@ -58,8 +58,10 @@ def prove(project: Project, packages: Sequence[Package]) -> list[Finding]:
     """All findings about the environment; if it is replaced meanwhile, about the one that came."""
     while True:
         seen = stamp.identity(project)
+        state, reason = stamp.state(project)
+        findings = [Finding("environment-stale", reason)] if state == "stale" else []
         try:
-            findings = verify(project, project.prefix, packages)
+            findings += verify(project, project.prefix, packages)
             findings += python_version(project.prefix, packages)
             findings += smoke(project)
         except OSError:
