@@ -1,0 +1,154 @@
+"""A small world in a folder, for transcripts and pictures: accounts, a channel, git, a host.
+
+Nothing on it is imitated: the commands are the real ones, on the embedded channel and on loopback.
+Only paths are shown as they would be elsewhere: FOLDER/home/ada as /home/ada.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from channel import channel
+from ssh_server import ssh_server
+from template import export
+
+BUILD = Path(__file__).resolve().parent.parent / "build"
+TEMPLATE = "OWNER/cookiecutter-condaw"
+PROGRAMS = "bash cat cp diff env find git grep head ls mkdir mv readlink rm sed sh tail touch uname"
+"""What is on PATH besides Python's own: no compiler, as on a machine to which nobody has seen."""
+ACCOUNT_FILES = {
+    ".gitconfig": """\
+[user]
+name = Ada
+email = ada@example.org
+[init]
+defaultBranch = main
+[advice]
+detachedHead = false
+[protocol "file"]
+allow = always
+[url "{git}/"]
+insteadOf = git@git.example.org:
+""",
+    ".cookiecutterrc": """\
+default_context: {{python: "{python}", channel: "{channel}"}}
+abbreviations: {{gh: "{git}/{{0}}.git"}}
+""",
+    ".ssh/config": """\
+Host lab-1
+  HostName 127.0.0.1
+  Port {port}
+  User {user}
+  IdentityFile {key}
+""",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A folder with `home/NAME`, `srv/channel` and `srv/git`; `extra` are variables of a page."""
+
+    folder: Path
+    files: Mapping[str, str]
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def account(self, name: str) -> Path:
+        """The home of `name`, made with its settings if it is not there."""
+        home = self.folder / "home" / name
+        for path, text in self.files.items():
+            (home / path).parent.mkdir(parents=True, exist_ok=True)
+            (home / path).write_text(text, encoding="utf-8")
+        (home / ".ssh" / "config").chmod(0o600)
+        return home
+
+    def env(self, home: Path) -> dict[str, str]:
+        """The variables of a session: this machine's way to PyPI, and nothing else of its user."""
+        network = ("PIP_", "UV_", "SSL_", "HTTP", "NO_PROXY", "http", "no_proxy")
+        kept = {name: text for name, text in os.environ.items() if name.startswith(network)}
+        return {
+            **kept,
+            "HOME": str(home),
+            "USER": home.name,
+            "PATH": f"{Path(sys.executable).parent}:{self.folder / 'bin'}",
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "COLUMNS": "100",
+            "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
+            "PIP_ROOT_USER_ACTION": "ignore",
+            "MATURIN_NO_INSTALL_RUST": "1",  # else a build downloads a compiler
+            **self.extra,
+        }
+
+    def real(self, text: str) -> str:
+        """`text` with the paths that are shown replaced by those that exist."""
+        for top in ("home", "srv"):
+            text = text.replace(f"/{top}/", f"{self.folder}/{top}/")
+        return text
+
+    def shown(self, text: str) -> str:
+        """`text` without a trace of where the stage stands."""
+        text = text.replace(str(Path(sys.executable).parent), "/usr/bin")
+        return text.replace(str(self.folder), "")
+
+
+@contextlib.contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """A stage in `folder`, which must not exist; its host answers until the block ends."""
+    folder = folder.resolve()
+    programs, served = folder / "bin", folder / "srv"
+    programs.mkdir(parents=True)
+    served.mkdir()
+    for name in PROGRAMS.split():
+        if found := shutil.which(name):
+            (programs / name).symlink_to(found)
+    shutil.copytree(channel(BUILD), served / "channel", copy_function=os.link)
+    _publish(folder)
+    with ssh_server(served) as server:
+        values = {
+            "git": (served / "git").as_uri(),
+            "channel": (served / "channel").as_uri(),
+            "python": ".".join(platform.python_version_tuple()[:2]),
+            "port": server.port,
+            "user": server.user,
+            "key": server.key,
+        }
+        files = {name: text.format(**values) for name, text in ACCOUNT_FILES.items()}
+        files[".ssh/known_hosts"] = server.known_hosts.read_text(encoding="utf-8")
+        yield Stage(folder, files)
+
+
+def _publish(folder: Path) -> None:
+    """Put the template where cookiecutter's `gh:` finds it, and an empty repository for a team."""
+    repository = folder / "srv" / "git" / f"{TEMPLATE}.git"
+    export(repository)
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    run = ["git", "-C", str(repository), *identity]
+    for command in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "The template"]):
+        subprocess.run([*run, *command], check=True, stdout=subprocess.DEVNULL)
+    team = folder / "srv" / "git" / "net" / "ssh-uptime.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(team)], check=True)
+
+
+def project(stage: Stage, home: Path) -> Path:
+    """`ssh-uptime` in `home`: generated, locked, made, under version control."""
+    commands: Sequence[Sequence[str]] = (
+        ["cookiecutter", "--no-input", f"gh:{TEMPLATE}", "environment=required"],
+        ["git", "-C", "ssh-uptime", "init", "-q"],
+        ["git", "-C", "ssh-uptime", "add", "--all"],
+        ["git", "-C", "ssh-uptime", "commit", "-q", "-m", "Begin"],
+    )
+    env = stage.env(home)
+    for command in commands:
+        found = shutil.which(command[0], path=env["PATH"]) or command[0]
+        done = subprocess.run([found, *command[1:]], cwd=home, env=env, capture_output=True)
+        if done.returncode:
+            raise RuntimeError((done.stdout + done.stderr).decode())
+    return home / "ssh-uptime"

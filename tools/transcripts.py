@@ -1,0 +1,183 @@
+"""Run the commands that the documentation shows, and compare what they print with what it shows.
+
+    python tools/transcripts.py [--write] [PAGE...]
+
+In a ```console block each line after `$ ` is a command, and what follows is its output. `...`
+stands for anything; numbers, versions and digests may differ. Commands of a page run one after the
+other in one shell. HTML comments direct what readers need not see:
+
+    <!-- stage: project -->   before the first block: begin in a project with its environment
+    <!-- $ COMMAND -->        run this here, unseen
+    <!-- exit 1 -->           the next command ends with this code, not with 0
+
+`--write` puts in what was printed where it differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stage import Stage, project, stage
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+STEP = re.compile(
+    r"^<!-- (?P<directive>stage: project|exit \d+|\$ .+?) -->$"
+    r"|^(?P<indent> *)```console\n(?P<block>.*?)^ *```$",
+    re.MULTILINE | re.DOTALL,
+)
+END = "--- end of output ---"
+NOISE = re.compile(r"^WARNING: Location .* is ignored: .*\n", re.MULTILINE)
+VARIABLE = re.compile(r"\b[0-9a-f]{10,}\b|\bh[0-9a-f]{10}_0\w*|\d+(\.\d+)*|cp3\d+")
+
+
+@dataclass
+class Step:
+    """One command of a page, and where its output stands in it."""
+
+    command: str
+    wanted: str | None
+    """None for a command that readers do not see."""
+    code: int = 0
+    start: int = 0
+    end: int = 0
+    indent: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A command that did not do what the page says."""
+
+    page: Path
+    step: Step
+    printed: str
+    code: int
+
+    def __str__(self) -> str:
+        head = f"{self.page.name}: $ {self.step.command}\nexit code {self.code}"
+        return f"{head}, {self.step.code} wanted\n{self.printed}"
+
+
+def pages() -> list[Path]:
+    """The pages that have something to run."""
+    return [page for page in sorted(DOCS.rglob("*.md")) if "```console" in page.read_text("utf-8")]
+
+
+def steps(text: str) -> Iterator[Step]:
+    """The commands of a page, in its order."""
+    code = 0
+    for match in STEP.finditer(text):
+        directive = match["directive"] or ""
+        if directive.startswith("exit "):
+            code = int(directive.split()[1])
+        elif directive.startswith("$ "):
+            yield Step(directive[2:], None)
+        elif match["block"] is not None:
+            for step in _block(match["block"], match.start("block"), match["indent"]):
+                step.code, code = code, 0
+                yield step
+
+
+def _block(block: str, offset: int, indent: str) -> Iterator[Step]:
+    """The commands of one block; `offset` is where it begins in the page."""
+    prompts = [match.start() for match in re.finditer(rf"^{indent}\$ ", block, re.MULTILINE)]
+    for begin, end in zip(prompts, [*prompts[1:], len(block)], strict=True):
+        line, _, output = block[begin:end].partition("\n")
+        wanted = re.sub(f"^{indent}", "", output, flags=re.MULTILINE)
+        start = offset + begin + len(line) + 1
+        yield Step(line.strip()[2:], wanted, start=start, end=offset + end, indent=indent)
+
+
+def matches(wanted: str, printed: str) -> bool:
+    """Whether `printed` is what the page shows, apart from what differs between machines."""
+    masked = VARIABLE.sub("0", " ".join(wanted.split()))
+    pattern = ".*".join(re.escape(part.strip()) for part in masked.split("..."))
+    return bool(re.fullmatch(pattern, VARIABLE.sub("0", " ".join(printed.split())), re.DOTALL))
+
+
+class Shell:
+    """One shell in which the commands of a page run."""
+
+    def __init__(self, world: Stage, home: Path, folder: Path) -> None:
+        self._world = world
+        self._shell = subprocess.Popen(
+            ["bash"],
+            cwd=folder,
+            env=world.env(home),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, command: str) -> tuple[str, int]:
+        """What `command` prints, stdout and stderr together, and its exit code."""
+        assert self._shell.stdin and self._shell.stdout
+        self._shell.stdin.write(
+            f"{{ {self._world.real(command)}\n}} </dev/null\nprintf '\\n{END} %s\\n' $?\n"
+        )
+        self._shell.stdin.flush()
+        lines: list[str] = []
+        for line in self._shell.stdout:
+            if line.startswith(END):
+                printed = NOISE.sub("", "".join(lines)).strip("\n")
+                return self._world.shown(printed), int(line.split()[-1])
+            lines.append(line)
+        raise RuntimeError(f"the shell ended at: {command}")
+
+    def close(self) -> None:
+        self._shell.communicate()
+
+
+def differences(page: Path, world: Stage) -> list[Difference]:
+    """Run a page on `world`; what did not come out as it says."""
+    text = page.read_text(encoding="utf-8")
+    home = world.account("ada")
+    begins_in_project = "<!-- stage: project -->" in text
+    folder = project(world, home) if begins_in_project else home
+    found = []
+    with contextlib.closing(Shell(world, home, folder)) as shell:
+        for step in steps(text):
+            printed, code = shell.run(step.command)
+            shows = step.wanted is None or matches(step.wanted, printed)
+            if code != step.code or not shows:
+                found.append(Difference(page, step, printed, code))
+    return found
+
+
+def rewritten(text: str, found: Sequence[Difference]) -> str:
+    """The page with what was printed in place of what differs."""
+    for each in reversed(found):
+        step = each.step
+        if step.wanted is not None:
+            lines = [f"{step.indent}{line}".rstrip() for line in each.printed.splitlines()]
+            text = text[: step.start] + "".join(f"{line}\n" for line in lines) + text[step.end :]
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help="put in what was printed")
+    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", default=pages())
+    arguments = parser.parse_args()
+    failed = False
+    for page in arguments.pages:
+        with tempfile.TemporaryDirectory() as folder, stage(Path(folder, "stage")) as world:
+            found = differences(page.resolve(), world)
+        failed |= bool(found)
+        print(*found, sep="\n\n")
+        if arguments.write:
+            text = page.read_text(encoding="utf-8")
+            page.write_text(rewritten(text, found), encoding="utf-8")
+    sys.exit(int(failed and not arguments.write))
+
+
+if __name__ == "__main__":
+    main()
