@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import scale
 from machine import ROOT
 from stage import stage
 from transcripts import DOCS, Difference, differences, matches, pages, rewritten, steps
@@ -74,8 +75,9 @@ def test_the_reference_names_each_command_of_condaw_with_each_of_its_options() -
 def test_the_reference_lists_each_kind_of_finding_that_the_code_has() -> None:
     page = (DOCS / "reference" / "condaw.md").read_text(encoding="utf-8")
     code = "\n".join(file.read_text(encoding="utf-8") for file in CONDAW.glob("*.py"))
-    kinds = set(re.findall(r'Finding\(\s*"([a-z-]+)"', code))
-    assert len(kinds) > 8
+    subjects = "environment|file|lock|package|project|python|smoke"
+    kinds = set(re.findall(rf'"((?:{subjects})-[a-z]+)"', code))
+    assert {"file-changed", "lock-stale", "package-extra"} <= kinds
     assert not {kind for kind in kinds if f"`{kind}`" not in page}
 
 
@@ -95,7 +97,7 @@ def test_the_reference_of_the_sample_lists_each_flag() -> None:
     source = (
         ROOT / "{{cookiecutter.project}}" / "src" / "{{cookiecutter.package}}" / "cli.py"
     ).read_text(encoding="utf-8")
-    flags = set(re.findall(r'"(--[a-z-]+)"', source))
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", source))
     assert len(flags) > 15
     assert not {flag for flag in flags if f"`{flag}" not in page}
 
@@ -123,3 +125,16 @@ def test_a_picture_can_be_read_aloud_and_fetches_nothing(picture: Path) -> None:
     assert re.search(r"<desc[^>]*>[^<]{20,}</desc>", text)
     assert not EXTERNAL.search(text)
     assert "/tmp/" not in text and str(ROOT) not in text
+
+
+def test_the_tables_of_the_page_on_scale_are_computed_from_the_figures_beside_it() -> None:
+    figures = json.loads(scale.FIGURES.read_text(encoding="utf-8"))
+    text = scale.PAGE.read_text(encoding="utf-8")
+    assert scale.page(text, figures) == text
+    assert scale.page(text, {**figures, "runs_a_day": 2_000_000}) != text
+
+
+def test_runs_that_chance_spreads_over_many_runners_mostly_meet_new_ones() -> None:
+    assert scale.first_visits(1, 1_000_000) == pytest.approx(1, abs=1e-3)
+    assert scale.first_visits(1_000_000, 100) == pytest.approx(100 / 1_000_000)
+    assert scale.first_visits(700, 5000) == pytest.approx(0.93, abs=0.01)

@@ -91,7 +91,7 @@ class Stage:
         """`text` with the paths that are shown replaced by those that exist."""
         for top in ("home", "srv"):
             text = text.replace(f"/{top}/", f"{self.folder}/{top}/")
-        return text
+        return text.replace("/usr/bin", str(Path(sys.executable).parent))
 
     def shown(self, text: str) -> str:
         """`text` without a trace of where the stage stands."""
