@@ -11,18 +11,17 @@ from pathlib import Path
 import pytest
 import scale
 from machine import ROOT
-from stage import stage
-from transcripts import DOCS, Difference, differences, matches, pages, rewritten, steps
+from transcripts import DOCS, Difference, differences, groups, matches, rewritten, steps
 
 CONDAW = ROOT / "{{cookiecutter.project}}" / "condaw"
 READMES = [ROOT / "README.md", ROOT / "{{cookiecutter.project}}" / "README.md"]
 EXTERNAL = re.compile(r"(?:src|href|url)\s*[=(]\s*[\"']?https?://")
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
-def test_each_command_of_a_page_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
-    with stage(tmp_path / "stage") as world:
-        found = differences(page, world)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("pages", groups(), ids=lambda pages: pages[0].stem)
+def test_each_command_of_a_page_prints_what_the_page_shows(pages: list[Path]) -> None:
+    found = differences(pages)
     assert not found, "\n\n".join(map(str, found))
 
 

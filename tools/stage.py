@@ -138,17 +138,25 @@ def _publish(folder: Path) -> None:
 
 
 def project(stage: Stage, home: Path) -> Path:
-    """`ssh-uptime` in `home`: generated, locked, made, under version control."""
-    commands: Sequence[Sequence[str]] = (
-        ["cookiecutter", "--no-input", f"gh:{TEMPLATE}", "environment=required"],
-        ["git", "-C", "ssh-uptime", "init", "-q"],
-        ["git", "-C", "ssh-uptime", "add", "--all"],
-        ["git", "-C", "ssh-uptime", "commit", "-q", "-m", "Begin"],
+    """`ssh-uptime` in `home`: generated, locked, made, under version control.
+
+    One that is there already, from another page, is put back to its beginning.
+    """
+    folder = home / "ssh-uptime"
+    create = ["python", "-m", "condaw", "create", "--quiet"]
+    commands: Sequence[tuple[Path, Sequence[str]]] = (
+        (home, ["cookiecutter", "--no-input", f"gh:{TEMPLATE}", "environment=required"]),
+        (folder, ["git", "init", "--quiet"]),
+        (folder, ["git", "add", "--all"]),
+        (folder, ["git", "commit", "--quiet", "--message", "Begin"]),
+        (folder, ["git", "tag", "begin"]),
     )
+    if folder.exists():
+        commands = ((folder, ["git", "reset", "--quiet", "--hard", "begin"]), (folder, create))
     env = stage.env(home)
-    for command in commands:
+    for cwd, command in commands:
         found = shutil.which(command[0], path=env["PATH"]) or command[0]
-        done = subprocess.run([found, *command[1:]], cwd=home, env=env, capture_output=True)
+        done = subprocess.run([found, *command[1:]], cwd=cwd, env=env, capture_output=True)
         if done.returncode:
             raise RuntimeError((done.stdout + done.stderr).decode())
-    return home / "ssh-uptime"
+    return folder

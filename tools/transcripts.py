@@ -33,6 +33,7 @@ STEP = re.compile(
     r"|^(?P<indent> *)```console\n(?P<block>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
+IN_PROJECT = "<!-- stage: project -->"
 END = "--- end of output ---"
 NOISE = re.compile(r"^WARNING: Location .* is ignored: .*\n", re.MULTILINE)
 VARIABLE = re.compile(r"\b[0-9a-f]{10,}\b|\bh[0-9a-f]{10}_0\w*|\d+(\.\d+)*|cp3\d+")
@@ -65,9 +66,12 @@ class Difference:
         return f"{head}, {self.step.code} wanted\n{self.printed}"
 
 
-def pages() -> list[Path]:
-    """The pages that have something to run."""
-    return [page for page in sorted(DOCS.rglob("*.md")) if "```console" in page.read_text("utf-8")]
+def groups() -> list[list[Path]]:
+    """The pages that have something to run: those that begin in a project share a stage."""
+    texts = {page: page.read_text(encoding="utf-8") for page in sorted(DOCS.rglob("*.md"))}
+    runnable = {page: text for page, text in texts.items() if "```console" in text}
+    together = [page for page, text in runnable.items() if IN_PROJECT in text]
+    return [[page] for page in runnable if page not in together] + [together]
 
 
 def steps(text: str) -> Iterator[Step]:
@@ -136,19 +140,20 @@ class Shell:
         self._shell.communicate()
 
 
-def differences(page: Path, world: Stage) -> list[Difference]:
-    """Run a page on `world`; what did not come out as it says."""
-    text = page.read_text(encoding="utf-8")
-    home = world.account("ada")
-    begins_in_project = "<!-- stage: project -->" in text
-    folder = project(world, home) if begins_in_project else home
+def differences(pages: Sequence[Path]) -> list[Difference]:
+    """Run pages on a stage of their own, one after the other; what did not come out as they say."""
     found = []
-    with contextlib.closing(Shell(world, home, folder)) as shell:
-        for step in steps(text):
-            printed, code = shell.run(step.command)
-            shows = step.wanted is None or matches(step.wanted, printed)
-            if code != step.code or not shows:
-                found.append(Difference(page, step, printed, code))
+    with tempfile.TemporaryDirectory() as folder, stage(Path(folder, "stage")) as world:
+        home = world.account("ada")
+        for page in pages:
+            text = page.read_text(encoding="utf-8")
+            start = project(world, home) if IN_PROJECT in text else home
+            with contextlib.closing(Shell(world, home, start)) as shell:
+                for step in steps(text):
+                    printed, code = shell.run(step.command)
+                    shows = step.wanted is None or matches(step.wanted, printed)
+                    if code != step.code or not shows:
+                        found.append(Difference(page, step, printed, code))
     return found
 
 
@@ -165,18 +170,16 @@ def rewritten(text: str, found: Sequence[Difference]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="put in what was printed")
-    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", default=pages())
+    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE")
     arguments = parser.parse_args()
-    failed = False
-    for page in arguments.pages:
-        with tempfile.TemporaryDirectory() as folder, stage(Path(folder, "stage")) as world:
-            found = differences(page.resolve(), world)
-        failed |= bool(found)
-        print(*found, sep="\n\n")
-        if arguments.write:
-            text = page.read_text(encoding="utf-8")
-            page.write_text(rewritten(text, found), encoding="utf-8")
-    sys.exit(int(failed and not arguments.write))
+    chosen = [page.resolve() for page in arguments.pages]
+    found = [each for group in ([chosen] if chosen else groups()) for each in differences(group)]
+    print(*found, sep="\n\n")
+    if arguments.write:
+        for page in {each.page for each in found}:
+            text = rewritten(page.read_text("utf-8"), [each for each in found if each.page == page])
+            page.write_text(text, encoding="utf-8")
+    sys.exit(int(bool(found) and not arguments.write))
 
 
 if __name__ == "__main__":
