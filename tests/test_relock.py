@@ -176,15 +176,15 @@ def test_a_platform_is_added_without_moving_the_others(
 ) -> None:
     lock(project, machine)
     for name in ("python", "app", "lib", "tool"):
-        channel.add(name, "9.0", on=[*PLATFORMS, "osx-64"])
+        channel.add(name, "3.99.0", on=[*PLATFORMS, "osx-64"])
     environment(project, channel, "app", "tool", platforms=[*PLATFORMS, "osx-64"])
     done = machine.condaw(project, "lock", "--check")
     assert done.returncode == 1
     assert "lock-stale: osx-64" in done.stderr and "win-64" not in done.stderr
     assert lock(project, machine, "--platform", "osx-64") == [
-        "+ app 9.0  (osx-64)",
-        "+ python 9.0  (osx-64)",
-        "+ tool 9.0  (osx-64)",
+        "+ app 3.99.0  (osx-64)",
+        "+ python 3.99.0  (osx-64)",
+        "+ tool 3.99.0  (osx-64)",
         "3 added",
     ]
     assert machine.condaw(project, "lock", "--check").returncode == 0
