@@ -1,133 +1,162 @@
-"""How long condaw takes for what people wait for, on the embedded channel.
+"""condaw beside what else makes environments, on the embedded channel over loopback http.
 
-    .venv/bin/python benchmarks/environment.py [--runs 5] [--json FILE] [--try]
+    .venv/bin/python benchmarks/environment.py [--runs 5] [TASK...]
 
-Each figure is the median of several runs of the whole command. The machine must be quiet, and
-figures of two machines cannot be compared.
+Peers on PATH are measured too (conda, mamba, micromamba); pip and uv install the same packages as
+wheels, and borrow the Python. Figures of two machines cannot be compared.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import hashlib
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
+import contenders
+import measure
+from contenders import HERE, Tool
+from measure import Contenders, Cost, FailedError
+from workshop import PINS, WANTED, Workshop, workshop
 
-from channel import channel  # noqa: E402 - found through the line above
-from template import export  # noqa: E402
-
-
-class Bench:
-    """A locked project without smoke commands, in a home and with a cache of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        home = folder / "home"
-        home.mkdir()
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        self.env = {**kept, "HOME": str(home), "CONDAW_CACHE": str(folder / "cache")}
-        words = [f"channel={channel(ROOT / 'build').as_uri()}", "environment=no", "project=demo"]
-        words.append(f"python={sys.version_info[0]}.{sys.version_info[1]}")
-        program = Path(sys.executable).with_name("cookiecutter")
-        template = export(folder / "template")
-        self.run([str(program), "--no-input", str(template), *words], folder)
-        self.project = folder / "demo"
-        self.condaw("lock", "--pin")
-        pyproject = self.project / "pyproject.toml"
-        text = pyproject.read_text(encoding="utf-8")
-        pyproject.write_text(text.replace('[["ssh-uptime", "--self-test"]]', "[]"), "utf-8")
-
-    def run(self, command: list[str], cwd: Path) -> float:
-        """Seconds that `command` takes."""
-        began = time.perf_counter()
-        done = subprocess.run(command, cwd=cwd, env=self.env, capture_output=True, check=False)
-        if done.returncode:
-            sys.exit(f"{command}: {done.stderr.decode()}")
-        return time.perf_counter() - began
-
-    def condaw(self, *words: str) -> float:
-        return self.run([sys.executable, "-m", "condaw", *words], self.project)
-
-    def cold(self) -> float:
-        shutil.rmtree(Path(self.env["CONDAW_CACHE"]), ignore_errors=True)
-        return self.warm()
-
-    def warm(self) -> float:
-        shutil.rmtree(self.project / ".conda", ignore_errors=True)
-        return self.condaw("create")
-
-    def size(self) -> float:
-        """Megabytes in the environment's files."""
-        files = [path for path in (self.project / ".conda").rglob("*") if not path.is_symlink()]
-        return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
+TASKS = ("cold", "warm", "again", "verify", "repair", "relock", "bundle", "unbundle")
+BROKEN = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/pygments/token.py"
+"""A file of one small package, in conda environments as in virtual ones."""
 
 
-def median(runs: int, measure: Callable[[], float]) -> float:
-    return statistics.median(measure() for _ in range(runs))
+def tools(shop: Workshop) -> list[Tool]:
+    """Ours first; then what is found."""
+    folder, env, lock = shop.folder, shop.env, shop.plain / "conda-lock.yml"
+    found = [
+        contenders.condaw("condaw", shop.plain, folder / "cache", env),
+        contenders.condaw("condaw, with wheels and project", shop.whole, folder / "cache2", env),
+    ]
+    for name in ("micromamba", "mamba"):
+        if program := shutil.which(name):
+            quick = contenders.micromamba(program, folder, lock, shop.one, env, byte_code=False)
+            full = contenders.micromamba(
+                program, folder, shop.explicit, shop.one, env, byte_code=True
+            )
+            found += [quick, full]
+    if program := shutil.which("conda"):
+        found.append(contenders.conda(program, folder, shop.explicit, env))
+    if program := shutil.which("micromamba") or shutil.which("conda"):
+        found.append(contenders.conda_lock(program, folder, shop.plain, env))
+    found.append(contenders.pip(folder, PINS, env))
+    found += [contenders.uv(folder, PINS, WANTED, env, checked=flag) for flag in (False, True)]
+    return found
 
 
-def measure(runs: int) -> dict[str, float]:
-    """Seconds, but for the figures whose name says otherwise."""
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
-        figures = {
-            "create, empty caches": median(min(runs, 3), bench.cold),
-            "create, warm cache": median(runs, bench.warm),
-            "create, nothing to do": median(runs, lambda: bench.condaw("create")),
-            "status": median(runs, lambda: bench.condaw("status")),
-            "python -c pass": median(
-                runs, lambda: bench.run([sys.executable, "-c", "pass"], bench.project)
-            ),
-            "verify": median(runs, lambda: bench.condaw("verify")),
-            "lock --check": median(runs, lambda: bench.condaw("lock", "--check")),
-            "lock": median(min(runs, 3), lambda: bench.condaw("lock")),
-        }
-        figures["environment, MB"] = bench.size()
-        figures["verify, MB/s"] = figures["environment, MB"] / figures["verify"]
-        return figures
+class Floor:
+    """What nobody can be below: the same work without bookkeeping."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop, self.folder = shop, shop.folder / "floor"
+        self.words: list[str | Path] = [sys.executable, "-I", HERE / "floor.py"]
+
+    def _run(self, *words: str | Path, cwd: Path | None = None) -> Cost:
+        os.sync()
+        return measure.run(words, cwd=cwd or self.shop.folder, env=self.shop.env)
+
+    def unpack(self) -> Cost:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return self._run(*self.words, "unpack", self.folder, *self.shop.archives)
+
+    def link(self) -> Cost:
+        if not self.folder.exists():
+            self.unpack()
+        target = self.shop.folder / "floor-linked"
+        shutil.rmtree(target, ignore_errors=True)
+        return self._run(*self.words, "link", self.folder, target)
+
+    def python(self) -> Cost:
+        return self._run(sys.executable, "-c", "pass")
+
+    def hashes(self, tool: Tool) -> Callable[[], Cost]:
+        """`sha256sum --check` over the files of the environment."""
+        tool.ready()
+        sums = self.shop.folder / "sums.txt"
+        files = [p for p in sorted(tool.prefix.rglob("*")) if p.is_file() and not p.is_symlink()]
+        with sums.open("w", encoding="utf-8") as out:
+            for file in files:
+                digest = hashlib.sha256(file.read_bytes()).hexdigest()
+                out.write(f"{digest}  {file.relative_to(tool.prefix)}\n")
+        return lambda: self._run("sha256sum", "--check", "--quiet", sums, cwd=tool.prefix)
 
 
-def measure_try() -> dict[str, float]:
-    """`make try` in a fresh copy of this checkout, and once more."""
-    with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder, "clone")
-        ignore = shutil.ignore_patterns(".venv", "build", ".git", "__pycache__", ".*_cache")
-        shutil.copytree(ROOT, clone, ignore=ignore)
-        times = []
-        for _ in range(2):
-            began = time.perf_counter()
-            subprocess.run(["make", "-C", str(clone), "try"], check=True, capture_output=True)
-            times.append(time.perf_counter() - began)
-    return {"make try, fresh": times[0], "make try, again": times[1]}
+def task(name: str, shop: Workshop, found: list[Tool]) -> Contenders:
+    """The contenders of a task, the floor first."""
+    floor, ours = Floor(shop), found[0]
+    if name == "cold":
+        return {"floor: unpack": floor.unpack, **{tool.name: tool.cold for tool in found}}
+    if name == "warm":
+        for tool in found:
+            tool.ready()
+        return {"floor: hard links": floor.link, **{tool.name: tool.warm for tool in found}}
+    if name in ("bundle", "unbundle"):
+        return bundles(name, shop, ours)
+    able = [tool for tool in found if getattr(tool, name)]
+    if name == "repair":
+        return {tool.name: partial(tool.mend, BROKEN) for tool in able}
+    for tool in able:
+        tool.ready()
+    jobs: Contenders = {tool.name: partial(tool.run, getattr(tool, name)) for tool in able}
+    if name == "again":
+        return {"floor: python -c pass": floor.python, **jobs}
+    return {"floor: sha256sum": floor.hashes(ours), **jobs} if name == "verify" else jobs
+
+
+def bundles(name: str, shop: Workshop, ours: Tool) -> Contenders:
+    """Everything in one file, and an environment of it on a machine that has nothing else."""
+    ours.ready()
+    condaw, file = ours.again[0][:-1], shop.folder / "bundle"
+    packed, unpacked = shop.folder / "packed.tar.gz", shop.folder / "unpacked"
+    packer = contenders.conda_pack()
+    if subprocess.run([*condaw, "bundle", "--help"], cwd=ours.cwd, capture_output=True).returncode:
+        raise FailedError("this condaw has no `bundle`")
+
+    def bundle() -> Cost:
+        file.unlink(missing_ok=True)
+        return ours.run([[*condaw, "bundle", file]])
+
+    def unbundle() -> Cost:
+        shutil.rmtree(ours.cache, ignore_errors=True)
+        shutil.rmtree(ours.prefix, ignore_errors=True)
+        return ours.run([[*condaw, "create", "--bundle", file]])
+
+    def pack() -> Cost:
+        words = [packer or "", "--quiet", "--force", "--prefix", ours.prefix, "--output", packed]
+        return ours.run([words])
+
+    def unpack() -> Cost:
+        shutil.rmtree(unpacked, ignore_errors=True)
+        unpacked.mkdir()
+        conda_unpack = [unpacked / "bin" / "python", unpacked / "bin" / "conda-unpack"]
+        return ours.run([["tar", "-xzf", packed, "-C", unpacked], conda_unpack])
+
+    if name == "bundle":
+        return {"condaw": bundle} | ({"conda-pack": pack} if packer else {})
+    bundle()
+    if packer:
+        pack()
+    return {"condaw": unbundle} | ({"conda-pack": unpack} if packer else {})
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--try", dest="whole", action="store_true", help="`make try`, too")
-    arguments = parser.parse_args()
-    figures = measure(arguments.runs) | (measure_try() if arguments.whole else {})
-    machine = f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    print(f"{machine}, load {load}")
-    for name, value in figures.items():
-        print(f"{name:24} {value:8.3f}")
-    if arguments.json:
-        report = {"machine": machine, "load": load, "figures": figures}
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.flush()
-    os._exit(0)  # rattler, which the channel may have loaded, can crash at interpreter exit
+    options = measure.arguments(__doc__, TASKS)
+    record = measure.Record("environment", options.runs, contenders.versions())
+    with tempfile.TemporaryDirectory() as folder, workshop(Path(folder)) as shop:
+        found = tools(shop)
+        for name in options.tasks:
+            try:
+                record.add(measure.alternate(name, task(name, shop, found), options.runs))
+            except FailedError as error:
+                print(f"  {name} is left out: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

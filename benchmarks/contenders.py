@@ -1,0 +1,224 @@
+"""The tools that make environments, each run as its documentation says.
+
+Peers are found on PATH, not required.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import measure
+from measure import ROOT, Cost
+
+HERE = Path(__file__).resolve().parent
+Command = Sequence[str | Path]
+Words = list[str | Path]
+# Settings of the person who measures.
+FOREIGN = (
+    "CONDA",
+    "REQUESTS_",
+    "CURL_",
+    "MAMBA",
+    "PIP_",
+    "UV_",
+    "PYTHON",
+    "VIRTUAL_ENV",
+    "RATTLER",
+    "XDG_",
+)
+
+
+def account(home: Path, index: str) -> dict[str, str]:
+    """The variables of an account without settings, for which PyPI is the index on loopback."""
+    home.mkdir(parents=True, exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    own = {"HOME": str(home), "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index}
+    return {**kept, **own, "UV_DEFAULT_INDEX": index, "UV_NO_CONFIG": "1"}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One way to make an environment: what to run, and what it leaves behind."""
+
+    name: str
+    prefix: Path
+    cache: Path
+    make: Sequence[Command]
+    env: Mapping[str, str]
+    again: Sequence[Command] = ()
+    """What makes sure that nothing is to do; empty where there is no such thing."""
+    verify: Sequence[Command] = ()
+    repair: Sequence[Command] = ()
+    """What makes one broken package whole."""
+    relock: Sequence[Command] = ()
+    cwd: Path = field(default=Path("/"))
+
+    def run(self, commands: Sequence[Command], accept: Sequence[int] = (0,)) -> Cost:
+        os.sync()
+        costs = [
+            measure.run(command, cwd=self.cwd, env=self.env, accept=accept) for command in commands
+        ]
+        return sum(costs[1:], costs[0])
+
+    def warm(self) -> Cost:
+        shutil.rmtree(self.prefix, ignore_errors=True)
+        return self.run(self.make)
+
+    def cold(self) -> Cost:
+        shutil.rmtree(self.cache, ignore_errors=True)
+        return self.warm()
+
+    def ready(self) -> None:
+        """See that the environment is there."""
+        if not self.prefix.exists():
+            self.run(self.make)
+
+    def mend(self, path: str) -> Cost:
+        """Repair after one file was replaced; not edited, since its twin in the cache is right."""
+        self.ready()
+        file = self.prefix / path
+        file.unlink()
+        file.write_text("broken\n", encoding="utf-8")
+        cost = self.run(self.repair)
+        if file.read_text(encoding="utf-8") == "broken\n":
+            raise measure.FailedError(f"{path} is still broken")
+        return cost
+
+
+def condaw(name: str, project: Path, cache: Path, env: Mapping[str, str]) -> Tool:
+    words = [sys.executable, "-m", "condaw"]
+    return Tool(
+        name,
+        project / ".conda",
+        cache,
+        [[*words, "create"]],
+        {**env, "CONDAW_CACHE": str(cache)},
+        again=[[*words, "create"]],
+        verify=[[*words, "verify"]],
+        repair=[[*words, "create", "--repair"]],
+        relock=[[*words, "lock"]],
+        cwd=project,
+    )
+
+
+def micromamba(
+    program: str, folder: Path, file: Path, one: Path, env: Mapping[str, str], *, byte_code: bool
+) -> Tool:
+    """`file` is a conda-lock.yml or an explicit file; `one` holds the package to repair."""
+    label = Path(program).name
+    prefix, cache = folder / f"{label}-{byte_code}", folder / f"{label}-{byte_code}-pkgs"
+    own = {"CONDA_PKGS_DIRS": str(cache), "MAMBA_ROOT_PREFIX": str(folder / f"{label}-root")}
+    words: Words = ["--yes", "--quiet", "--no-rc", "--prefix", prefix]
+    plain: Words = [] if byte_code else ["--no-pyc"]
+    install: Words = [program, "install", *words, *plain, "--force-reinstall", "--file", one]
+    return Tool(
+        f"{label}, byte-code" if byte_code else label,
+        prefix,
+        cache,
+        [[program, "create", *words, *plain, "--file", file]],
+        {**env, **own},
+        repair=[install],
+    )
+
+
+def conda(program: str, folder: Path, explicit: Path, env: Mapping[str, str]) -> Tool:
+    prefix, cache = folder / "conda", folder / "conda-pkgs"
+    words: Words = ["--yes", "--quiet", "--prefix", prefix, "--file"]
+    own = {"CONDA_PKGS_DIRS": str(cache), "CONDA_NUMBER_CHANNEL_NOTICES": "0"}
+    return Tool(
+        "conda, byte-code",
+        prefix,
+        cache,
+        [[program, "create", *words, explicit]],
+        {**env, **own},
+        verify=[[program, "doctor", "--prefix", prefix]],
+    )
+
+
+def conda_lock(solver: str, folder: Path, project: Path, env: Mapping[str, str]) -> Tool:
+    prefix, cache = folder / "conda-lock", folder / "conda-lock-pkgs"
+    program = Path(sys.executable).with_name("conda-lock")
+    own = {"CONDA_PKGS_DIRS": str(cache), "MAMBA_ROOT_PREFIX": str(folder / "conda-lock-root")}
+    front: Words = ["--conda", solver]
+    source, made = project / "environment.yml", folder / "conda-lock-made.yml"
+    return Tool(
+        f"conda-lock with {Path(solver).name}, byte-code",
+        prefix,
+        cache,
+        [[program, "install", *front, "--prefix", prefix, project / "conda-lock.yml"]],
+        {**env, **own},
+        relock=[[program, "lock", *front, "--file", source, "--lockfile", made]],
+    )
+
+
+def pip(folder: Path, pins: Path, env: Mapping[str, str]) -> Tool:
+    prefix, cache = folder / "venv", folder / "pip-cache"
+    install: Words = [prefix / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--require-hashes", "--no-deps", "--requirement", pins]
+    return Tool(
+        "venv + pip, byte-code",
+        prefix,
+        cache,
+        [[sys.executable, "-m", "venv", prefix], install],
+        {**env, "PIP_CACHE_DIR": str(cache)},
+        again=[install],
+        repair=[[*install, "--force-reinstall"]],
+    )
+
+
+def uv(folder: Path, pins: Path, wanted: Path, env: Mapping[str, str], *, checked: bool) -> Tool:
+    """With `checked`, a small program compares all files with RECORD afterwards."""
+    label = "uv, files compared" if checked else "uv"
+    prefix, cache = folder / label.replace(", ", "-").replace(" ", "-"), folder / f"{label}-cache"
+    program = Path(sys.executable).with_name("uv")
+    target: Words = ["--quiet", "--python", prefix / "bin" / "python"]
+    sync: Words = [program, "pip", "sync", *target, "--require-hashes", pins]
+    compare: Words = [sys.executable, "-I", HERE / "floor.py", "record", prefix]
+    compiled: Words = [
+        program,
+        "pip",
+        "compile",
+        "--quiet",
+        "--generate-hashes",
+        "--upgrade",
+        wanted,
+    ]
+    return Tool(
+        label,
+        prefix,
+        cache,
+        [
+            [program, "venv", "--quiet", "--python", sys.executable, prefix],
+            sync,
+            *([compare] if checked else []),
+        ],
+        {**env, "UV_CACHE_DIR": str(cache)},
+        again=[sync],
+        verify=[compare] if checked else [],
+        repair=[] if checked else [[*sync, "--reinstall-package", "pygments"]],
+        relock=[] if checked else [[*compiled, "--output-file", folder / "compiled.txt"]],
+    )
+
+
+def conda_pack() -> Path | None:
+    """conda-pack among the benchmark's own requirements."""
+    program = ROOT / "build" / "bench" / "bin" / "conda-pack"
+    return program if program.exists() else None
+
+
+def versions() -> dict[str, str]:
+    """Of all tools that are found."""
+    found = {"uv": measure.version(Path(sys.executable).with_name("uv"), "--version")}
+    found["pip"] = measure.version(sys.executable, "-m", "pip", "--version")
+    found["conda-lock"] = measure.version(Path(sys.executable).with_name("conda-lock"), "--version")
+    for name in ("conda", "mamba", "micromamba"):
+        if program := shutil.which(name):
+            found[name] = measure.version(program, "--version")
+    if program_path := conda_pack():
+        found["conda-pack"] = measure.version(program_path, "--version")
+    return found
