@@ -19,18 +19,7 @@ HERE = Path(__file__).resolve().parent
 Command = Sequence[str | Path]
 Words = list[str | Path]
 # Settings of the person who measures.
-FOREIGN = (
-    "CONDA",
-    "REQUESTS_",
-    "CURL_",
-    "MAMBA",
-    "PIP_",
-    "UV_",
-    "PYTHON",
-    "VIRTUAL_ENV",
-    "RATTLER",
-    "XDG_",
-)
+FOREIGN = ("CONDA", "MAMBA", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "RATTLER", "XDG_")
 
 
 def account(home: Path, index: str) -> dict[str, str]:
@@ -130,6 +119,8 @@ def conda(program: str, folder: Path, explicit: Path, env: Mapping[str, str]) ->
     prefix, cache = folder / "conda", folder / "conda-pkgs"
     words: Words = ["--yes", "--quiet", "--prefix", prefix, "--file"]
     own = {"CONDA_PKGS_DIRS": str(cache), "CONDA_NUMBER_CHANNEL_NOTICES": "0"}
+    # With a file of certificates, `conda doctor` asks the default channel whether it works.
+    own["REQUESTS_CA_BUNDLE"] = ""
     return Tool(
         "conda, byte-code",
         prefix,

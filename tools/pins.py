@@ -78,7 +78,7 @@ def main() -> None:
         )
     for name, what in {
         "docs/requirements": "What building the documentation needs",
-        "benchmarks/fleet": "What the benchmark of the sample needs",
+        "benchmarks/requirements": "What the benchmarks compare with and draw with",
     }.items():
         compile_pins(
             [ROOT / f"{name}.in"],

@@ -1,0 +1,102 @@
+"""From `cookiecutter` to a verified environment: what a newcomer waits for.
+
+.venv/bin/python benchmarks/generation.py [--runs 5] [TASK...]
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import contenders
+import measure
+from measure import ROOT, Contenders, Cost
+from template import export
+from workshop import embedded_channel
+
+TASKS = ("generate", "clone", "try")
+
+
+class Newcomer:
+    """A person with Python and cookiecutter, and an account of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.cache = folder, folder / "cache"
+        self.template = export(folder / "template")
+        # PyPI is the real one: the engine and the wheels of a fresh account come from there.
+        kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        env = {**contenders.account(folder / "home", ""), "CONDAW_CACHE": str(self.cache), **kept}
+        self.env = {name: value for name, value in env.items() if value}
+        if "PIP_CONFIG_FILE" not in kept:
+            del self.env["PIP_CONFIG_FILE"]
+        self.words = [
+            f"channel={embedded_channel().as_uri()}",
+            f"python={sys.version_info[0]}.{sys.version_info[1]}",
+            "environment=required",
+        ]
+
+    def generate(self, *, cold: bool) -> Cost:
+        """`cookiecutter`: the lock is made, since the channel is the user's own."""
+        shutil.rmtree(self.folder / "ssh-uptime", ignore_errors=True)
+        if cold:
+            shutil.rmtree(self.cache, ignore_errors=True)
+        program = Path(sys.executable).with_name("cookiecutter")
+        words = ["--no-input", str(self.template), *self.words]
+        return measure.run([program, *words], cwd=self.folder, env=self.env)
+
+    def clone(self, *, cold: bool) -> Cost:
+        """A colleague's first day: the project and its lock are there, the environment is not."""
+        project, bare = self.folder / "ssh-uptime", Path(sys.base_prefix) / "bin" / "python3"
+        if not project.exists():
+            self.generate(cold=False)
+        shutil.rmtree(project / ".conda")
+        if cold:
+            shutil.rmtree(self.cache)
+        return measure.run([bare, "-m", "condaw", "create"], cwd=project, env=self.env)
+
+
+def make_try(folder: Path, env: Mapping[str, str], *, fresh: bool) -> Cost:
+    """`make try` in a copy of this checkout."""
+    if fresh:
+        shutil.rmtree(folder / "clone", ignore_errors=True)
+        tracked = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.split("\0")
+        for name in filter(None, tracked):
+            target = folder / "clone" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    return measure.run(["make", "try"], cwd=folder / "clone", env=env)
+
+
+def main() -> None:
+    options = measure.arguments(__doc__, TASKS)
+    record = measure.Record("generation", options.runs, contenders.versions())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        newcomer = Newcomer(folder)
+        jobs: dict[str, Contenders] = {
+            "generate": {
+                "nothing cached": lambda: newcomer.generate(cold=True),
+                "the next project": lambda: newcomer.generate(cold=False),
+            },
+            "clone": {
+                "nothing cached": lambda: newcomer.clone(cold=True),
+                "the next project": lambda: newcomer.clone(cold=False),
+            },
+            "try": {
+                "nothing made": lambda: make_try(folder, newcomer.env, fresh=True),
+                "again": lambda: make_try(folder, newcomer.env, fresh=False),
+            },
+        }
+        for task in options.tasks:
+            record.add(measure.alternate(task, jobs[task], options.runs))
+
+
+if __name__ == "__main__":
+    main()
