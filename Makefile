@@ -37,11 +37,15 @@ lint: .venv/ready
 pins: .venv/ready
 	$(BIN)/python tools/pins.py
 
+# Parts quickly, on a machine that is not quiet: make bench BENCH="--runs 1 --small"
 bench: .venv/ready
-	$(BIN)/python benchmarks/environment.py --json build/environment.json
 	test -x build/bench/bin/python || $(PYTHON) -m venv build/bench
-	build/bench/bin/pip install --quiet --require-hashes --no-deps -r benchmarks/fleet.txt
-	build/bench/bin/python benchmarks/fleet.py --json build/fleet.json
+	build/bench/bin/pip install --quiet --require-hashes --no-deps -r benchmarks/requirements.txt
+	$(BIN)/python benchmarks/environment.py $(BENCH)
+	$(BIN)/python benchmarks/scale.py $(BENCH)
+	$(BIN)/python benchmarks/generation.py $(BENCH)
+	build/bench/bin/python benchmarks/fleet.py $(BENCH)
+	build/bench/bin/python benchmarks/report.py
 
 docs:
 	test -x build/docs/bin/mkdocs || $(PYTHON) -m venv build/docs
