@@ -266,7 +266,8 @@ def draw_bars(name: str, groups: dict[str, list[Row]]) -> None:
         colors = ["#2a7" if r.startswith("condaw") else "#89a" for r in names]
         bars = field.barh(names, values, color=colors)
         field.bar_label(bars, [short(value) for value in values], padding=2)
-        field.set(title=f"{title}, seconds", xscale="log")
+        field.set(title=f"{title}, seconds", xscale="log", xlim=(min(values) / 2, max(values) * 3))
+        field.minorticks_off()
         field.invert_yaxis()
     drawing.tight_layout()
     save(drawing, name)
