@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import organisation
 import pytest
-import scale
 from machine import ROOT
 from transcripts import DOCS, Difference, differences, groups, matches, rewritten, steps
 
@@ -127,13 +127,13 @@ def test_a_picture_can_be_read_aloud_and_fetches_nothing(picture: Path) -> None:
 
 
 def test_the_tables_of_the_page_on_scale_are_computed_from_the_figures_beside_it() -> None:
-    figures = json.loads(scale.FIGURES.read_text(encoding="utf-8"))
-    text = scale.PAGE.read_text(encoding="utf-8")
-    assert scale.page(text, figures) == text
-    assert scale.page(text, {**figures, "runs_a_day": 2_000_000}) != text
+    figures = json.loads(organisation.FIGURES.read_text(encoding="utf-8"))
+    text = organisation.PAGE.read_text(encoding="utf-8")
+    assert organisation.page(text, figures) == text
+    assert organisation.page(text, {**figures, "runs_a_day": 2_000_000}) != text
 
 
 def test_runs_that_chance_spreads_over_many_runners_mostly_meet_new_ones() -> None:
-    assert scale.first_visits(1, 1_000_000) == pytest.approx(1, abs=1e-3)
-    assert scale.first_visits(1_000_000, 100) == pytest.approx(100 / 1_000_000)
-    assert scale.first_visits(700, 5000) == pytest.approx(0.93, abs=0.01)
+    assert organisation.first_visits(1, 1_000_000) == pytest.approx(1, abs=1e-3)
+    assert organisation.first_visits(1_000_000, 100) == pytest.approx(100 / 1_000_000)
+    assert organisation.first_visits(700, 5000) == pytest.approx(0.93, abs=0.01)

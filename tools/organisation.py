@@ -1,6 +1,6 @@
 """Compute the tables of docs/explanation/scale.md from the figures in scale.json beside it.
 
-    python tools/scale.py [--sizes FOLDER]
+    python tools/organisation.py [--sizes FOLDER]
 
 Writes each table between its marks in the page. `--sizes` first measures the shipped locks again:
 FOLDER holds `<subdir>/repodata.json` as the channel has it.
