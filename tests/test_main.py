@@ -189,11 +189,10 @@ def test_the_generated_projects_own_tests_pass_in_its_environment(
 def test_an_error_that_nobody_foresaw_is_two_lines_and_a_way_to_see_more(
     made: Path, machine: Machine
 ) -> None:
-    state = made / ".conda" / "conda-meta" / "state"
-    state.write_text("not JSON", encoding="utf-8")
+    (made / "condaw" / "activation.py").write_text("1 / 0\n", encoding="utf-8")
     done = machine.condaw(made, "run", "--", "true")
     assert done.returncode == CANNOT
-    assert "condaw: cannot run: JSONDecodeError" in done.stderr
+    assert "condaw: cannot run: ZeroDivisionError" in done.stderr
     assert "CONDAW_DEBUG=1" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert "Traceback" in machine.condaw(made, "run", "--", "true", CONDAW_DEBUG="1").stderr
@@ -231,3 +230,9 @@ def test_shell_is_the_users_own_with_the_environment_in_front(
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 7
     assert str(shown / ".conda" / "bin" / "python").encode() in output
+
+
+def test_a_reader_that_goes_away_is_no_failure_worth_a_word(shown: Path, machine: Machine) -> None:
+    command = f'"{sys.executable}" -m condaw completion bash | true'
+    done = machine.run("bash", "-c", command, cwd=shown)
+    assert done.stderr == ""

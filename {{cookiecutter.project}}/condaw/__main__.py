@@ -1,9 +1,8 @@
-"""`python -m condaw COMMAND`: parses the command line and maps every outcome to one exit code."""
+"""`python -m condaw COMMAND`: the commands, and one exit code for every outcome."""
 
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import os
 import sys
@@ -12,32 +11,29 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condaw import __version__, console, process, stamp
+from condaw import console, process, stamp
+from condaw.arguments import command_line, long_options
 from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding, redacted
 from condaw.project import Project, this_project
 
 if TYPE_CHECKING:
     from condaw.lock import Package
 
-EXIT_CODES = """\
-exit codes:
-  0  fine
-  1  drifted: the environment, or the lock, is not what it should be
-  2  usage: the command line is wrong
-  3  cannot: the work could not be done; the last lines say why and what to do
-  `run` and `shell` end with the exit code of what they ran.
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    options = command_line(COMMANDS).parse_args(arguments)
     console.quiet = options.quiet
     try:
-        return int(options.command(this_project(), options))
+        code = int(options.command(this_project(), options))
+        sys.stdout.flush()
+        return code
     except CannotError as error:
         console.warn(f"cannot {options.verb}: {error.cause}", console.RED)
         console.warn(f"next: {error.next_step}")
+        return CANNOT
+    except BrokenPipeError:  # who reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CANNOT
     except KeyboardInterrupt:
         console.warn("stopped; nothing is half done")
@@ -175,7 +171,7 @@ def run(project: Project, options: argparse.Namespace) -> int:
 
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     if not words:
-        _parser().error("run: name the command to run, as in: run -- pytest")
+        command_line(COMMANDS).error("run: name the command to run, as in: run -- pytest")
     env = activation.variables(_prefix(project))
     try:
         process.become(words, env)
@@ -228,12 +224,7 @@ def completion(project: Project, options: argparse.Namespace) -> int:
     """
     from condaw.completion import script
 
-    [verbs] = (a.choices for a in _parser()._actions if isinstance(a.choices, dict))
-    long = {
-        verb: [word for word in command._option_string_actions if word.startswith("--")]
-        for verb, command in verbs.items()
-    }
-    print(script(options.shell, long))
+    print(script(options.shell, long_options(command_line(COMMANDS))))
     return FINE
 
 
@@ -291,61 +282,7 @@ def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> in
     return DRIFTED if findings else FINE
 
 
-def _parser() -> argparse.ArgumentParser:
-    as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m condaw",
-        description="This project's conda environment: made from conda-lock.yml, and proved.",
-        epilog=EXIT_CODES,
-        formatter_class=as_written,
-    )
-    parser.add_argument("--version", action="version", version=f"condaw {__version__}")
-    commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for function in (create, verify, status, lock, bundle, run, shell, doctor, completion):
-        summary, _, examples = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
-        command = commands.add_parser(
-            function.__name__,
-            help=summary,
-            description=summary,
-            epilog=examples,
-            formatter_class=as_written,
-        )
-        command.set_defaults(command=function)
-        command.add_argument("-q", "--quiet", action="store_true", help="only failures speak")
-        if function in (verify, status, lock, doctor):
-            command.add_argument("--json", action="store_true", help="print the result as JSON")
-        if function is create:
-            command.add_argument(
-                "--repair", action="store_true", help="make it again even if it looks right"
-            )
-            command.add_argument(
-                "--bundle", type=Path, metavar="FILE", help="take everything from this bundle"
-            )
-        if function is bundle:
-            command.add_argument("file", type=Path, metavar="FILE", help="the bundle to write")
-            command.add_argument(
-                "--platform", nargs="+", metavar="SUBDIR", help="for these, not for this machine"
-            )
-        if function is lock:
-            mode = command.add_mutually_exclusive_group()
-            mode.add_argument("--check", action="store_true", help="only say whether it is fresh")
-            mode.add_argument(
-                "--pin", action="store_true", help="and write exact versions to environment.yml"
-            )
-            mode.add_argument(
-                "--update", nargs="+", metavar="NAME", help="move only these and what they drag"
-            )
-            command.add_argument(
-                "--platform", nargs="+", metavar="SUBDIR", help="solve only for these"
-            )
-            command.add_argument(
-                "--markdown", action="store_true", help="print the changes for a pull request"
-            )
-        if function is completion:
-            command.add_argument("shell", choices=("bash", "zsh", "fish"))
-        if function is run:
-            command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")
-    return parser
+COMMANDS = (create, verify, status, lock, bundle, run, shell, doctor, completion)
 
 
 if __name__ == "__main__":
