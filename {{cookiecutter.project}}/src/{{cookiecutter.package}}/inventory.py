@@ -92,7 +92,7 @@ def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{file}:{line}: expected YAML: {error.problem}") from None
-    except (*_MALFORMED, InvalidToken) as error:  # netmiko has no error of its own for this
+    except (*_MALFORMED, yaml.YAMLError, InvalidToken) as error:  # netmiko has none of its own
         said = str(error) or type(error).__name__
         raise UsageError(f"{file}:1: expected hosts, as 'name:' and settings: {said}") from None
     settings = inspect.signature(BaseConnection).parameters
