@@ -95,9 +95,10 @@ HARMLESS: dict[str, tuple[list[Member], list[Any]]] = {
 INSTALL = """
 import json, resource, sys
 from pathlib import Path
-from condaw import install, process
+from condaw import process
 from condaw.lock import Package
 from condaw.outcome import CannotError
+from condaw.packages import _install
 cases = json.loads(sys.stdin.read())
 for case, folder, packages, largest in cases:
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
@@ -105,7 +106,7 @@ for case, folder, packages, largest in cases:
     try:
         locked = [Package(**each, line=1) for each in packages]
         urls = [package.url for package in locked]
-        install._install_conda(locked, urls, project / ".conda.part", project / ".conda")
+        _install(locked, urls, project / ".conda.part", project / ".conda")
         said = ""
     except CannotError as error:
         said = error.cause

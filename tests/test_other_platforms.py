@@ -29,12 +29,13 @@ os._exit(0)
 INSTALL = """
 import json, sys
 from pathlib import Path
-from condaw import install, lock, manifest, process, records, verify
+from condaw import lock, manifest, process, records, verify
+from condaw.packages import link
 from condaw.project import this_project
 project, prefix, platform = this_project(), Path(sys.argv[1]), sys.argv[2]
 packages = lock.read(project.lock_file, platform, lock.channel_urls(project))
 if not prefix.exists():
-    install._install_conda(packages, [package.url for package in packages], prefix, prefix)
+    link(packages, prefix, prefix)
     records.complete(project, prefix, packages)
     manifest.write(prefix, verify.site_packages(prefix, packages), verify.walk(prefix))
 print(json.dumps([finding.as_dict() for finding in verify.verify(project, prefix, packages)]))

@@ -150,10 +150,9 @@ def bundle(project: Project, options: argparse.Namespace) -> int:
 
     engine.load(engine.ENGINE)
     from condaw import bundle, lock
-    from condaw.install import this_platform
 
     channels = lock.channel_urls(project)
-    platforms = options.platform or [this_platform()]
+    platforms = options.platform or [lock.this_platform()]
     packages = [p for name in platforms for p in lock.read(project.lock_file, name, channels)]
     bundle.write(project, options.file, packages)
     console.note(f"wrote {options.file}, {options.file.stat().st_size / 1e6:.0f} MB")
@@ -234,9 +233,8 @@ def _locked(project: Project) -> list[Package]:
 
     engine.load(engine.ENGINE)
     from condaw import lock
-    from condaw.install import this_platform
 
-    return lock.read(project.lock_file, this_platform(), lock.channel_urls(project))
+    return lock.read(project.lock_file, lock.this_platform(), lock.channel_urls(project))
 
 
 def _archives(project: Project, file: Path | None) -> AbstractContextManager[Path | None]:

@@ -205,7 +205,8 @@ def _check_platform(file: Path, folder: Path) -> None:
     """Load the engine, if need be from the bundle, and see that it is for this machine."""
     with contextlib.suppress(CannotError):
         engine.load(engine.ENGINE)
-        from condaw.install import this_platform
+
+        from condaw.lock import this_platform
 
         if (folder / this_platform()).is_dir():
             return

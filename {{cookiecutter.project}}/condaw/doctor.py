@@ -132,16 +132,16 @@ def _engine() -> Check:
 
 
 def _lock_and_channels(project: Project, answers: list[Answer]) -> Iterator[Check]:
-    from condaw import install, lock, network, specs
+    from condaw import lock, network, specs
 
     try:
         channels = lock.channel_urls(project)
-        packages = lock.read(project.lock_file, install.this_platform(), channels)
+        packages = lock.read(project.lock_file, lock.this_platform(), channels)
     except CannotError as error:
         yield Check("lock", False, error.cause, error.next_step)
         return
     unmet = "; ".join(specs.unmet(project, packages))
-    text = unmet or f"{len(packages)} packages for {install.this_platform()}"
+    text = unmet or f"{len(packages)} packages for {lock.this_platform()}"
     yield Check("lock", not unmet, text, "run: python -m condaw lock" if unmet else "")
     for channel in channels:
         place = f"{network.fetched_from(channel)}/noarch/repodata.json"

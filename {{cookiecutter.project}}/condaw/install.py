@@ -6,7 +6,6 @@ sees the environment from before or the one from after.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -15,28 +14,16 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-from rattler import PackageCache, Subdir, ValidationMode, install
-
-from condaw import console, folders, indexes, manifest, network, records, stamp, wheels
-from condaw.contents import Inspector
+from condaw import console, folders, indexes, manifest, records, stamp, wheels
 from condaw.exclusive import exclusive
 from condaw.lock import Package
-from condaw.outcome import CannotError, Finding
-from condaw.progress import watched
+from condaw.outcome import RETRY, CannotError, Finding
+from condaw.packages import link
 from condaw.project import Project, cache_dir, remedy
 from condaw.verify import site_packages, verify, walk
 
 INDEX = "check the network and pip's index settings"
-CHANNEL = "check the network, the proxy and the channel"
-RETRY = "run the command again: python -m condaw create"
-
-
-def this_platform() -> str:
-    """The conda subdir of this machine, such as `linux-64`."""
-    return str(Subdir.current())
 
 
 def create(
@@ -127,16 +114,13 @@ def _fill(
     project: Project, staging: Path, packages: Sequence[Package], archives: Path | None
 ) -> None:
     conda = [package for package in packages if package.manager == "conda"]
-    urls = [_url(package, archives) for package in conda]
     pypi = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
     env = {**indexes.uv_environment(), **wheels.settings()}
     folders.begin(staging)
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(_check_local_archive, conda, urls))
-        with exclusive("packages", f"the cache {cache_dir()}"):  # rattler waits without a word
-            _install_conda(conda, urls, staging, project.prefix)
-        records.complete(project, staging, conda)
+    link(conda, staging, project.prefix, archives)
+    records.complete(project, staging, conda)
+    with ThreadPoolExecutor(1) as pool:
         own = project.pyproject.is_file()
         itself = pool.submit(wheels.install_project, project.root, staging, env) if own else None
         # What may take long is started from this thread, where a signal ends it.
@@ -156,31 +140,6 @@ def _fill(
     stamp.write(staging, project)
 
 
-def _url(package: Package, archives: Path | None) -> str:
-    """Where to fetch a conda package."""
-    return (archives / package.subdir / package.file_name).as_uri() if archives else package.url
-
-
-def _check_local_archive(package: Package, url: str) -> None:
-    """Compare a local archive with the lock: rattler checks only what comes over http."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        return
-    archive = Path(url2pathname(parts.path))
-    try:
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    except OSError as error:
-        raise CannotError(
-            f"{package.name}: {archive} cannot be read: {error.strerror}",
-            f"put the channel back, and {RETRY}",
-        ) from None
-    if digest != package.sha256:
-        raise CannotError(
-            f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}",
-            "find out who changed it; if that is right, run: python -m condaw lock",
-        )
-
-
 def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> None:
     """Drop the packages that `findings` name from the caches."""
     names = {finding.package for finding in findings if finding.package}
@@ -188,53 +147,6 @@ def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> None:
     for package in packages:
         if package.manager == "conda" and package.name in names:
             shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)
-
-
-def _install_conda(
-    packages: Sequence[Package], urls: Sequence[str], staging: Path, prefix: Path
-) -> None:
-    """Let rattler fetch, check and link `packages`, written for their life at `prefix`.
-
-    A cached package is used only after each of its files was compared with its hash: a file
-    edited in one environment is the same file, hard-linked, in the cache.
-    """
-    folder = cache_dir() / "pkgs"
-    for left in folder.glob(".*/"):  # by a run that failed or was killed in the middle
-        shutil.rmtree(left, ignore_errors=True)
-    cache = PackageCache.new_layered([folder], validation_mode=ValidationMode.full())
-    progress = Inspector(packages, folder)  # type: ignore[abstract]
-    installation = install(
-        [package.record_at(url) for package, url in zip(packages, urls, strict=True)],
-        staging,
-        platform=Subdir(packages[0].platform),
-        alternative_target_prefix=prefix,
-        package_cache=cache,
-        client=network.client(),
-        reporter=progress,
-    )
-    try:
-        asyncio.run(watched(installation, progress))
-    except CannotError:
-        raise
-    except Exception as error:
-        if not progress.refused:
-            causes = _causes(error)
-            raise CannotError(
-                f"the conda packages could not be installed: {causes}",
-                f"{remedy(causes, CHANNEL)}, and {RETRY}",
-            ) from None
-    if progress.refused:
-        raise CannotError(
-            f"a conda package is not safe to install: {progress.refused}",
-            "report it to the channel, and lock another version or build: python -m condaw lock",
-        )
-
-
-def _causes(error: Exception) -> str:
-    """rattler's chain of causes as one line."""
-    lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
-    unique = list(dict.fromkeys(line for line in lines if line))
-    return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
 
 
 def _swap(project: Project) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from rattler import Channel, MatchSpec, PackageRecord, RepoDataRecord, Version
+from rattler import Channel, MatchSpec, PackageRecord, RepoDataRecord, Subdir, Version
 from rattler.exceptions import InvalidChannelError, InvalidMatchSpecError, InvalidVersionError
 from rattler.package.build_string import BuildString
 
@@ -140,6 +140,11 @@ class LockError(CannotError):
             f"conda-lock.yml is not acceptable: {self.reasons}",
             "restore it from version control, or make it again: python -m condaw lock",
         )
+
+
+def this_platform() -> str:
+    """The conda subdir of this machine, such as `linux-64`."""
+    return str(Subdir.current())
 
 
 def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:

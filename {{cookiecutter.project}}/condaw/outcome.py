@@ -13,6 +13,8 @@ USAGE = 2
 """The command line is wrong (argparse uses the same number)."""
 CANNOT = 3
 """The command could not do its work; the message says why and what to do."""
+RETRY = "run the command again: python -m condaw create"
+"""The next step after most failures."""
 
 
 def redacted(text: str) -> str:

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from rattler import MatchSpec
-
 from condaw.lock import Package
 from condaw.project import Project
+from condaw.specs import requested
 
 INDEX_KEYS = ("constrains", "license", "license_family", "noarch", "timestamp", "track_features")
 """What a package says of itself in info/index.json, and a lock does not."""
@@ -24,7 +22,7 @@ INDEX_KEYS = ("constrains", "license", "license_family", "noarch", "timestamp", 
 
 def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> None:
     """Add to rattler's records in `prefix` what the lock does not hold, and begin a history."""
-    specs = {MatchSpec(text).name.normalized: text for text in requested(project)}
+    specs = requested(project)
     for package in packages:
         file = prefix / "conda-meta" / f"{package.stem}.json"
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -38,12 +36,6 @@ def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> Non
         file.write_text(json.dumps(record), encoding="utf-8")
     history = prefix / "conda-meta" / "history"
     history.write_text("\n".join(_history(packages, list(specs.values()))), encoding="utf-8")
-
-
-def requested(project: Project) -> list[str]:
-    """The conda specs of environment.yml; what PyPI is asked for is not among them."""
-    content = yaml.safe_load(project.environment_yml.read_text(encoding="utf-8"))
-    return [spec for spec in content.get("dependencies") or [] if isinstance(spec, str)]
 
 
 def _own_words(extracted: Path) -> dict[str, Any]:

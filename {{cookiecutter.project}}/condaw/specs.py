@@ -21,11 +21,8 @@ def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
     Says what is certain, and no more: lines for some platforms only (`# [win]`), markers and URLs
     are left to `lock --check`, and so is what environment.yml no longer asks for.
     """
-    text = project.environment_yml.read_text(encoding="utf-8")
-    content = yaml.safe_load(re.sub(r"(?m)^.*#.*\[[^\[\]]+\].*$", "", text))
-    entries = content.get("dependencies") if isinstance(content, dict) else None
     sentences: list[str] = []
-    for entry in entries if isinstance(entries, list) else ():
+    for entry in _dependencies(project):
         wheels = entry.get("pip") if isinstance(entry, dict) else None
         if isinstance(entry, str):
             sentences += _conda(entry, packages)
@@ -34,10 +31,31 @@ def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
     return sentences
 
 
-def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
+def requested(project: Project) -> dict[str, str]:
+    """The conda specs of environment.yml, by the name of the package."""
+    found = {}
+    for spec in _dependencies(project):
+        if isinstance(spec, str) and (wanted := _match_spec(spec)):
+            found[wanted.name.normalized] = spec
+    return found
+
+
+def _dependencies(project: Project) -> list[object]:
+    text = project.environment_yml.read_text(encoding="utf-8")
+    content = yaml.safe_load(re.sub(r"(?m)^.*#.*\[[^\[\]]+\].*$", "", text))
+    entries = content.get("dependencies") if isinstance(content, dict) else None
+    return entries if isinstance(entries, list) else []
+
+
+def _match_spec(spec: str) -> MatchSpec | None:
     try:
-        wanted = MatchSpec(spec.rpartition("::")[2])
+        return MatchSpec(spec.rpartition("::")[2])
     except InvalidMatchSpecError:
+        return None
+
+
+def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
+    if not (wanted := _match_spec(spec)):
         return
     found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
     if not any(wanted.matches(package.record) for package in found):

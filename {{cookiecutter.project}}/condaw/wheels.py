@@ -49,10 +49,10 @@ def _uv_install(
     """`uv pip install` from uv's cache, else from the index."""
     command = [_UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
     command += ["--break-system-packages", "--python", str(python_in(prefix)), *words]
-    if env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
-        command.append("--no-index")  # uv has no variable for it
     if process.run([*command, "--offline"], env=env, stdin=stdin, cwd=cwd).returncode == 0:
         return None
+    if env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
+        command.append("--no-index")  # uv has no variable for it
     result = process.run(command, env=env, stdin=stdin, cwd=cwd)
     return _reason(result.stdout) if result.returncode else None
 

@@ -1,0 +1,107 @@
+"""conda packages: fetched, checked and linked into a prefix by rattler."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import rattler
+from rattler import PackageCache, Subdir, ValidationMode
+
+from condaw import network
+from condaw.contents import Inspector
+from condaw.exclusive import exclusive
+from condaw.lock import Package
+from condaw.outcome import RETRY, CannotError
+from condaw.progress import watched
+from condaw.project import cache_dir, remedy
+
+CHANNEL = "check the network, the proxy and the channel"
+
+
+def link(
+    packages: Sequence[Package], staging: Path, prefix: Path, archives: Path | None = None
+) -> None:
+    """Let rattler fetch, check and link `packages` into `staging`, for their life at `prefix`.
+
+    `archives` is a folder to take them from, in the layout of a channel.
+    Raises CannotError when that cannot be done.
+    """
+    urls = [_url(package, archives) for package in packages]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_check_local_archive, packages, urls))
+    with exclusive("packages", f"the cache {cache_dir()}"):  # rattler waits without a word
+        _install(packages, urls, staging, prefix)
+
+
+def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, prefix: Path) -> None:
+    """A cached package is used only after each of its files was compared with its hash: a file
+    edited in one environment is the same file, hard-linked, in the cache."""
+    folder = cache_dir() / "pkgs"
+    for left in folder.glob(".*/"):  # by a run that failed or was killed in the middle
+        shutil.rmtree(left, ignore_errors=True)
+    cache = PackageCache.new_layered([folder], validation_mode=ValidationMode.full())
+    progress = Inspector(packages, folder)  # type: ignore[abstract]
+    installation = rattler.install(
+        [package.record_at(url) for package, url in zip(packages, urls, strict=True)],
+        staging,
+        platform=Subdir(packages[0].platform),
+        alternative_target_prefix=prefix,
+        package_cache=cache,
+        client=network.client(),
+        reporter=progress,
+    )
+    try:
+        asyncio.run(watched(installation, progress))
+    except CannotError:
+        raise
+    except Exception as error:
+        if not progress.refused:
+            causes = _causes(error)
+            raise CannotError(
+                f"the conda packages could not be installed: {causes}",
+                f"{remedy(causes, CHANNEL)}, and {RETRY}",
+            ) from None
+    if progress.refused:
+        raise CannotError(
+            f"a conda package is not safe to install: {progress.refused}",
+            "report it to the channel, and lock another version or build: python -m condaw lock",
+        )
+
+
+def _causes(error: Exception) -> str:
+    """rattler's chain of causes as one line."""
+    lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
+    unique = list(dict.fromkeys(line for line in lines if line))
+    return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
+
+
+def _url(package: Package, archives: Path | None) -> str:
+    """Where to fetch a conda package."""
+    return (archives / package.subdir / package.file_name).as_uri() if archives else package.url
+
+
+def _check_local_archive(package: Package, url: str) -> None:
+    """Compare a local archive with the lock: rattler checks only what comes over http."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return
+    archive = Path(url2pathname(parts.path))
+    try:
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    except OSError as error:
+        raise CannotError(
+            f"{package.name}: {archive} cannot be read: {error.strerror}",
+            f"put the channel back, and {RETRY}",
+        ) from None
+    if digest != package.sha256:
+        raise CannotError(
+            f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}",
+            "find out who changed it; if that is right, run: python -m condaw lock",
+        )
