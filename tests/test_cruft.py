@@ -15,10 +15,11 @@ from condaw.outcome import CannotError
 from condaw.project import Project
 from condaw.specs import unmet
 from machine import VERSION, Machine, Result
+from rattler import Channel
 from template import export
 
 CRUFT = Path(sys.executable).with_name("cruft")
-CHANNEL = ["https://conda.anaconda.org/conda-forge"]
+CHANNEL = [str(Channel("conda-forge").base_url).rstrip("/")]
 SHIPPED = f"templates/conda-lock/python-{VERSION}-paramiko-5.yml"
 IDENTITY = ("-c", "user.name=t", "-c", "user.email=t@example.invalid")
 

@@ -30,6 +30,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
+from rattler import Channel
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "{{cookiecutter.project}}"
@@ -160,7 +161,7 @@ def small_lock() -> tuple[bytes, Any]:
 
 
 LOCK = small_lock()
-CHANNELS = ["https://conda.anaconda.org/conda-forge"]
+CHANNELS = [str(Channel("conda-forge").base_url).rstrip("/")]
 
 
 @target(files(*LOCK, as_yaml))
