@@ -66,7 +66,10 @@ def _reason(output: str) -> str:
 
 def forget(names: Sequence[str]) -> None:
     """Drop packages from uv's cache: a hard link may have carried an edit into it."""
-    process.run([_UV, "cache", "clean", "--no-config", *names], env={**os.environ, **settings()})
+    if names:  # uv takes no name for all names
+        process.run(
+            [_UV, "cache", "clean", "--no-config", *names], env={**os.environ, **settings()}
+        )
 
 
 def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
