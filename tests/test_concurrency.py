@@ -64,7 +64,7 @@ def test_ten_creates_in_one_project_all_end_well(small: Path, machine: Machine) 
 
 
 @pytest.mark.xdist_group("engine")
-def test_ten_projects_on_an_empty_cache_fetch_the_engine_once(
+def test_ten_projects_on_an_empty_cache_fetch_one_engine_that_heals(
     small: Path, fresh: Machine, tmp_path: Path
 ) -> None:
     venv.create(tmp_path / "bare", with_pip=True)
@@ -86,6 +86,16 @@ def test_ten_projects_on_an_empty_cache_fetch_the_engine_once(
     assert len(list(fresh.cache.glob("engine-*"))) == 1
     for project in projects:
         assert_tidy(project, fresh.cache)
+    # A part of the engine is lost.
+    [engine] = fresh.cache.glob("engine-*")
+    shutil.rmtree(engine / "rattler")
+    done = fresh.run(python, "-m", "condaw", "create", "--repair", cwd=projects[0])
+    assert_told(done, "rattler", f"remove the cache {fresh.cache}")
+    # What killed fetches have left is removed, and what is missing is fetched.
+    left = engine.rename(engine.with_name(f"{engine.name}.1.part"))
+    done = fresh.run(python, "-m", "condaw", "create", "--repair", cwd=projects[0])
+    assert done.returncode == 0, done.stderr
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("subject", ["environment", "cache"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from condaw import console, process, stamp
 from condaw.arguments import command_line, long_options
 from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding, redacted
-from condaw.project import Project, this_project
+from condaw.project import Project, cache_dir, this_project
 
 if TYPE_CHECKING:
     from condaw.lock import Package
@@ -43,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         text = redacted(f"{type(error).__name__}: {error}")
         console.warn(f"cannot {options.verb}: {text}", console.RED)
-        console.warn("next: run it again with CONDAW_DEBUG=1, which shows where, and report that")
+        step = "run it again with CONDAW_DEBUG=1, which shows where, and report that"
+        if isinstance(error, ImportError):  # something has removed a part of the engine
+            step = f"remove the cache {cache_dir()}, and run the command again"
+        console.warn(f"next: {step}")
         return CANNOT
 
 
