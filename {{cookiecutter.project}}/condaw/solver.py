@@ -118,7 +118,8 @@ def plan(arguments: argparse.Namespace) -> dict[str, Any]:
         cause = f"the channels gave no answer within {PATIENCE} s: check the network"
         return {"success": False, "message": f"{subdir}: {cause}"}
     except Exception as error:
-        cause = error.cause if isinstance(error, CannotError) else redacted(str(error))
+        said = " ".join(str(error).split())  # rattler draws a tree of lines
+        cause = error.cause if isinstance(error, CannotError) else redacted(said)
         return {"success": False, "message": f"{subdir}: {cause}"}
     actions = [as_action(record) for record in sorted(records, key=lambda r: r.name.normalized)]
     return {"success": True, "actions": {"FETCH": actions, "LINK": actions}}
