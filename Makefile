@@ -1,7 +1,7 @@
 # make try    generate a project, make and verify its environment, run its sample over SSH
 # make test   lint, type-check and test everything
 # make bench  measure (see benchmarks/)
-# make docs   build the documentation into site/
+# make docs   build the documentation into site/ (make pictures draws its pictures again)
 # Each sets up what it needs, in .venv and build/.
 # By hand: .venv/bin/python tools/fuzz.py feeds hostile files to all that reads some, for ten minutes.
 
@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export MYPY_CACHE_DIR := $(CURDIR)/build/mypy
 
-.PHONY: try test lint bench docs pins
+.PHONY: try test lint bench docs pins pictures
 .DEFAULT_GOAL := try
 
 .venv/ready: requirements.txt
@@ -51,3 +51,6 @@ docs:
 	test -x build/docs/bin/mkdocs || $(PYTHON) -m venv build/docs
 	build/docs/bin/pip install --quiet --require-hashes --no-deps -r docs/requirements.txt
 	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --strict --quiet --site-dir site
+
+pictures: .venv/ready
+	$(BIN)/python tools/pictures.py
