@@ -30,6 +30,14 @@ def account(home: Path, index: str) -> dict[str, str]:
     return {**kept, **own, "UV_DEFAULT_INDEX": index, "UV_NO_CONFIG": "1"}
 
 
+def online(home: Path) -> dict[str, str]:
+    """The same account, for which PyPI is what whoever measures has configured for pip."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    others = ("PIP_", "UV_DEFAULT_INDEX")
+    quiet = {k: v for k, v in account(home, "").items() if not k.startswith(others)}
+    return {**quiet, **kept}
+
+
 @dataclass(frozen=True)
 class Tool:
     """One way to make an environment: what to run, and what it leaves behind."""

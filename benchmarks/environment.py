@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,7 +21,7 @@ import contenders
 import measure
 from contenders import HERE, Tool
 from measure import Contenders, Cost, FailedError
-from workshop import PINS, WANTED, Workshop, workshop
+from workshop import PINS, WANTED, Workshop, serve_engine, workshop
 
 TASKS = ("cold", "warm", "again", "verify", "repair", "relock", "bundle", "unbundle")
 BROKEN = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/pygments/token.py"
@@ -117,8 +116,7 @@ def bundles(name: str, shop: Workshop, ours: Tool) -> Contenders:
     condaw, file = ours.again[0][:-1], shop.folder / "bundle"
     packed, unpacked = shop.folder / "packed.tar.gz", shop.folder / "unpacked"
     packer = contenders.conda_pack()
-    if subprocess.run([*condaw, "bundle", "--help"], cwd=ours.cwd, capture_output=True).returncode:
-        raise FailedError("this condaw has no `bundle`")
+    serve_engine(shop)
 
     def bundle() -> Cost:
         file.unlink(missing_ok=True)

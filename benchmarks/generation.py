@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -29,11 +28,7 @@ class Newcomer:
         self.folder, self.cache = folder, folder / "cache"
         self.template = export(folder / "template")
         # PyPI is the real one: the engine and the wheels of a fresh account come from there.
-        kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-        env = {**contenders.account(folder / "home", ""), "CONDAW_CACHE": str(self.cache), **kept}
-        self.env = {name: value for name, value in env.items() if value}
-        if "PIP_CONFIG_FILE" not in kept:
-            del self.env["PIP_CONFIG_FILE"]
+        self.env = {**contenders.online(folder / "home"), "CONDAW_CACHE": str(self.cache)}
         self.words = [
             f"channel={embedded_channel().as_uri()}",
             f"python={sys.version_info[0]}.{sys.version_info[1]}",

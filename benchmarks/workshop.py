@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from contenders import account
+from contenders import account, online
 from loopback import served
 from measure import ROOT
 from template import export
@@ -88,24 +89,34 @@ def download(pins: Path, wheels: Path) -> None:
 
 def serve_wheels(wheels: Path, simple: Path) -> None:
     """Write the pages of an index (PEP 503) that has `wheels`."""
-    files: dict[str, list[Path]] = {}
-    for wheel in sorted(wheels.glob("*.whl")):
-        files.setdefault(re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower(), []).append(wheel)
-    for name, found in files.items():
-        page = simple / name
-        page.mkdir(parents=True)
-        lines = []
-        for wheel in found:
-            shutil.copy2(wheel, page)
-            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-            lines.append(f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>\n')
-        (page / "index.html").write_text("".join(lines), encoding="utf-8")
+    for wheel in wheels.glob("*.whl"):
+        page = simple / re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
+        page.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(wheel, page)
+    for page in simple.iterdir():
+        with (page / "index.html").open("w", encoding="utf-8") as out:
+            for wheel in sorted(page.glob("*.whl")):
+                digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+                out.write(f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>\n')
+
+
+def serve_engine(shop: Workshop) -> None:
+    """Have the loopback index serve the wheels that `condaw bundle` puts into a bundle."""
+    file, wheels = shop.folder / "first-bundle", shop.folder / "bundle-wheels"
+    command = [sys.executable, "-m", "condaw", "bundle", str(file)]
+    env = {**online(shop.folder / "home"), "CONDAW_CACHE": str(shop.folder / "first-cache")}
+    if wheels.exists():
+        return
+    subprocess.run(command, cwd=shop.plain, env=env, check=True)
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.startswith("wheels/")]
+        archive.extractall(wheels, names)
+    serve_wheels(wheels / "wheels", shop.folder / "site" / "simple")
 
 
 def generated(folder: Path, channel: str) -> Path:
     """A generated project, locked against the real PyPI, without smoke commands."""
-    env = {key: value for key, value in account(folder / "home", "").items() if value}
-    env.pop("PIP_CONFIG_FILE")
+    env = online(folder / "home")
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     words = [f"channel={channel}", "environment=no", "project=whole", f"python={version}"]
     template = export(folder / "template")
