@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
+from condaw import folders
 from harm import Resuming, assert_tidy, assert_told, point
 from loopback import served
 from machine import Machine
@@ -153,6 +155,46 @@ def test_during_create_an_environment_is_always_there_and_verify_finds_nothing(
     count, _, codes = out.strip().partition(" ")
     assert (int(count) > 1, codes) == (True, "{0}"), err
     assert looks > 1000
+
+
+# The smoke command of the first verify makes another environment, and fails.
+REPLACES = """
+import pathlib, subprocess, sys
+new = pathlib.Path("new-lock.yml")
+if new.exists():
+    new.rename("conda-lock.yml")
+    subprocess.run([sys.argv[1], "-m", "condaw", "create"], check=True)
+    sys.exit("it was another environment then")
+"""
+
+
+def test_an_environment_that_is_replaced_during_verify_is_looked_at_again(
+    small: Path, machine: Machine
+) -> None:
+    pyproject, lock = small / "pyproject.toml", small / "conda-lock.yml"
+    (small / "replaces.py").write_text(REPLACES, encoding="utf-8")
+    smoke = f'smoke = [["python", "replaces.py", "{sys.executable}"]]'
+    text = pyproject.read_text(encoding="utf-8").replace("smoke = []", smoke)
+    pyproject.write_text(text, encoding="utf-8")
+    assert machine.condaw(small, "create").returncode == 0
+    document = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    packages = [entry for entry in document["package"] if entry["name"] != "iniconfig"]
+    text = yaml.safe_dump({**document, "package": packages})
+    (small / "new-lock.yml").write_text(text, encoding="utf-8")
+    done = machine.condaw(small, "verify")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith(f"says: {len(packages)} packages\n")
+    assert not list((small / ".conda").rglob("iniconfig"))
+
+
+def test_two_folders_change_places_in_one_step(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        (folder / f"of {folder.name}").touch()
+    assert folders.exchange(one, other) == (sys.platform in ("linux", "darwin"))
+    assert (one / "of other").exists() == (sys.platform in ("linux", "darwin"))
+    assert not folders.exchange(one, tmp_path / "missing")
 
 
 def test_a_program_that_runs_while_create_replaces_its_environment_goes_on(

@@ -81,17 +81,17 @@ def verify(project: Project, options: argparse.Namespace) -> int:
     examples:
       python -m condaw verify                      after an accident, or before a release
     """
-    state, reason = stamp.state(project)
-    if state in ("missing", "foreign"):
-        raise CannotError(reason, "run: python -m condaw create")
-    packages = _locked(project)
-    from condaw import specs
-    from condaw import verify as proof
-
-    findings = [Finding("lock-stale", text) for text in specs.unmet(project, packages)]
-    findings += proof.prove(project, packages)
-    good = f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
-    return _report(findings, good, as_json=options.json)
+    while True:
+        seen = stamp.identity(project)
+        try:
+            findings, good = _examined(project)
+        except OSError:
+            if stamp.identity(project) == seen:
+                raise
+            continue
+        if not findings or stamp.identity(project) == seen:
+            return _report(findings, good, as_json=options.json)
+        # Another condaw has replaced it meanwhile: look at the one that came.
 
 
 def status(project: Project, options: argparse.Namespace) -> int:
@@ -238,6 +238,23 @@ def _locked(project: Project) -> list[Package]:
     from condaw import lock
 
     return lock.read(project.lock_file, lock.this_platform(), lock.channel_urls(project))
+
+
+def _examined(project: Project) -> tuple[list[Finding], str]:
+    """All findings about the environment, and what to say if there are none."""
+    state, reason = stamp.state(project)
+    if state in ("missing", "foreign"):
+        raise CannotError(reason, "run: python -m condaw create")
+    packages = _locked(project)
+    from condaw import specs
+    from condaw.verify import python_version, smoke, verify
+
+    findings = [Finding("environment-stale", reason)] if state == "stale" else []
+    findings += [Finding("lock-stale", text) for text in specs.unmet(project, packages)]
+    findings += verify(project, project.prefix, packages)
+    findings += python_version(project.prefix, packages)
+    findings += smoke(project)
+    return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
 
 
 def _archives(project: Project, file: Path | None) -> AbstractContextManager[Path | None]:

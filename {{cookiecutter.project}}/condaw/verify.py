@@ -23,7 +23,7 @@ from urllib.request import url2pathname
 
 from packaging.utils import canonicalize_name
 
-from condaw import activation, manifest, process, stamp
+from condaw import activation, manifest, process
 from condaw.engine import last_line
 from condaw.lock import Package
 from condaw.manifest import Manifest
@@ -52,24 +52,6 @@ class File:
     """Of the content; None where unrecorded, as it is for a symlink."""
     size: int | None
     """In bytes; None where unrecorded or changed by the installation."""
-
-
-def prove(project: Project, packages: Sequence[Package]) -> list[Finding]:
-    """All findings about the environment; if it is replaced meanwhile, about the one that came."""
-    while True:
-        seen = stamp.identity(project)
-        state, reason = stamp.state(project)
-        findings = [Finding("environment-stale", reason)] if state == "stale" else []
-        try:
-            findings += verify(project, project.prefix, packages)
-            findings += python_version(project.prefix, packages)
-            findings += smoke(project)
-        except OSError:
-            if stamp.identity(project) == seen:
-                raise
-            continue
-        if not findings or stamp.identity(project) == seen:
-            return findings
 
 
 def verify(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
