@@ -157,7 +157,8 @@ def pin(entry: dict[str, Any]) -> str:
 def write_explicit(file: Path, url: str, archives: list[Path]) -> None:
     """The packages as conda's explicit file: URLs below `url`, and md5."""
     lines = ["@EXPLICIT"]
-    for archive in archives:
+    # micromamba installs in this order, and compiles byte-code only when Python is there.
+    for archive in sorted(archives, key=lambda archive: not archive.name.startswith("python-3")):
         digest = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
         lines.append(f"{url}/{archive.parent.name}/{archive.name}#{digest}")
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -17,6 +17,8 @@ from condaw.project import cache_dir, unwritable_cache
 
 WAIT = 3600
 """Seconds to wait for another condaw: as long as it may take to fetch a large package."""
+PATIENCE = 2
+"""Seconds to wait without a word."""
 
 
 @contextlib.contextmanager
@@ -30,7 +32,7 @@ def exclusive(name: str, subject: object) -> Iterator[None]:
     try:
         holder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            guard.acquire(timeout=0)
+            guard.acquire(timeout=PATIENCE)
         except Timeout:
             console.note(f"waiting for {_read(holder)}, which works on {subject}")
             guard.acquire(timeout=WAIT)
