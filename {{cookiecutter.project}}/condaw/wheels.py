@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-import io
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import uv
@@ -75,23 +74,23 @@ def forget(names: Sequence[str]) -> None:
 def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
     """Make the scripts that uv wrote into `staging` start the Python of `prefix`."""
     old, new = str(staging).encode(), str(prefix).encode()
-    for distribution in distributions(path=[str(site)]):
-        if (distribution.read_text("INSTALLER") or "").strip() != "uv":
+    for installer in site.glob("*.dist-info/INSTALLER"):
+        if installer.read_text(encoding="utf-8").strip() != "uv":
             continue
-        changed = []
-        for file in distribution.files or []:
-            path = Path(os.path.normpath(str(file.locate())))
-            if path.parent != scripts_in(staging) or not path.is_file():
-                continue
-            if old not in (content := path.read_bytes()):
+        record, changed = installer.with_name("RECORD"), False
+        rows = list(csv.reader(record.read_text(encoding="utf-8").splitlines()))
+        for row in rows:
+            path = Path(os.path.normpath(site / row[0])) if row[0].startswith("../") else site
+            if path.parent != scripts_in(staging) or old not in (content := path.read_bytes()):
                 continue
             if path.suffix == ".exe":
-                _write_launcher(distribution, path, python_in(prefix))
+                _write_launcher(Distribution.at(installer.parent), path, python_in(prefix))
             else:
                 path.write_bytes(content.replace(old, new))
-            changed.append(path)
+            row[1:], changed = _hash_and_size(path), True
         if changed:
-            _update_record(distribution, site, changed)
+            with record.open("w", encoding="utf-8", newline="") as out:
+                csv.writer(out, lineterminator="\n").writerows(rows)
 
 
 def _write_launcher(distribution: Distribution, path: Path, python: Path) -> None:
@@ -104,16 +103,8 @@ def _write_launcher(distribution: Distribution, path: Path, python: Path) -> Non
     launchers.write(path.parent, entry.name, target, python, "gui" if is_gui else "console")
 
 
-def _update_record(distribution: Distribution, site: Path, changed: Sequence[Path]) -> None:
-    """Enter the hash and size of `changed` into RECORD."""
-    rows = {}
-    for path in changed:
-        content = path.read_bytes()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        relative = Path(os.path.relpath(path, site)).as_posix()
-        rows[relative] = [relative, f"sha256={digest}", str(len(content))]
-    record = Path(str(next(f for f in distribution.files or [] if f.name == "RECORD").locate()))
-    found = csv.reader(record.read_text(encoding="utf-8").splitlines())
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows.get(row[0], row) for row in found)
-    record.write_text(out.getvalue(), encoding="utf-8", newline="\n")
+def _hash_and_size(path: Path) -> list[str]:
+    """What RECORD says of a file (PyPA specification, recording installed projects)."""
+    content = path.read_bytes()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return [f"sha256={digest}", str(len(content))]
