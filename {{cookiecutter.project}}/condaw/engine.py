@@ -6,7 +6,6 @@ in place where this interpreter holds them already, else from a folder that pip 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -15,11 +14,11 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 from condaw import process
 from condaw.console import note
+from condaw.exclusive import exclusive
 from condaw.outcome import CannotError, redacted
 from condaw.project import cache_dir, remedy, unwritable_cache
 
@@ -63,7 +62,7 @@ def ensure(requirements: Path) -> Path:
     # An installer that outlives its killed condaw goes on writing into the folder of that one.
     staging = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        with _alone():
+        with exclusive("engine", f"the cache {cache_dir()}"):
             if target.is_dir():
                 return target  # another process was first
             note(f"fetching {requirements.stem} (once for all projects) into {target}")
@@ -77,30 +76,6 @@ def ensure(requirements: Path) -> Path:
     except OSError as error:
         raise unwritable_cache(error) from None
     return target
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the engines of the cache against other processes; a dead one holds nothing.
-
-    This is before there is a library for it.
-    """
-    folder = cache_dir() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "engine.lock").open("a") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            held = False
-            while not held:
-                with contextlib.suppress(OSError):  # after ten seconds
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    held = True
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _fill(target: Path, requirements: Path) -> None:

@@ -1,4 +1,7 @@
-"""One condaw at a time: a lock that says who holds it, and that a dead process does not hold."""
+"""One condaw at a time: a lock that says who holds it, and that a dead process does not hold.
+
+Of the standard library alone, since the libraries themselves are fetched under such a lock.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import IO
 
 from condaw import console
 from condaw.outcome import CannotError
@@ -19,6 +21,10 @@ WAIT = 3600
 """Seconds to wait for another condaw: as long as it may take to fetch a large package."""
 PATIENCE = 2
 """Seconds to wait without a word."""
+STEP = 0.05
+"""Seconds between two tries."""
+
+clock = time.monotonic
 
 
 @contextlib.contextmanager
@@ -27,33 +33,56 @@ def exclusive(name: str, subject: object) -> Iterator[None]:
 
     Raises CannotError when another one holds it for longer than WAIT.
     """
-    guard = FileLock(cache_dir() / "locks" / f"{name}.lock")
-    holder = Path(guard.lock_file).with_suffix(".holder")
+    holder = cache_dir() / "locks" / f"{name}.holder"
     try:
         holder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            guard.acquire(timeout=PATIENCE)
-        except Timeout:
+        file = holder.with_suffix(".lock").open("a")
+    except OSError as error:
+        raise unwritable_cache(error) from None
+    with file:
+        if not _acquired(file, PATIENCE):
             console.note(f"waiting for {_read(holder)}, which works on {subject}")
-            guard.acquire(timeout=WAIT)
+            if not _acquired(file, WAIT):
+                raise CannotError(
+                    f"{_read(holder)} has been working on {subject} for more than {WAIT} s",
+                    "end it, and run the command again",
+                )
         command = " ".join(["condaw", *sys.argv[1:]])
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         with contextlib.suppress(OSError):  # a full disk is no reason to stop here
             text = f"process {os.getpid()} (`{command}`, since {since})"
             holder.write_text(text, encoding="utf-8")
-    except Timeout:
-        raise CannotError(
-            f"{_read(holder)} has been working on {subject} for more than {WAIT} s",
-            "end it, and run the command again",
-        ) from None
-    except OSError as error:
-        raise unwritable_cache(error) from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                holder.unlink()
+
+
+def _acquired(file: IO[str], seconds: float) -> bool:
+    """Lock `file` until it is closed; False where somebody else holds it for `seconds`."""
+    end = clock() + seconds
+    while not _locked(file.fileno()):
+        if clock() > end:
+            return False
+        time.sleep(STEP)
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    """Sources: flock(2); Microsoft's C run-time library, _locking."""
     try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            holder.unlink()
-        guard.release()
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _read(holder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 FINE = 0
 """Everything is as the lock says."""
@@ -36,8 +36,7 @@ class CannotError(Exception):
         self.next_step = redacted(next_step)
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One difference between the prefix and the lock."""
 
     kind: str
@@ -49,4 +48,4 @@ class Finding:
     """Relative to the prefix, with forward slashes."""
 
     def as_dict(self) -> dict[str, str | None]:
-        return asdict(self)
+        return self._asdict()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def run(
@@ -22,6 +24,8 @@ def run(
 
     Raises OSError when the program cannot be started.
     """
+    import subprocess  # where nothing is to be done, it need not be loaded
+
     return subprocess.run(
         [str(part) for part in command],
         env=env,
@@ -39,6 +43,8 @@ def run(
 
 def attached(command: Sequence[str], env: Mapping[str, str]) -> int:
     """Run `command` on this terminal and wait for it; returns its exit code."""
+    import subprocess
+
     return subprocess.run(command, env=env, check=False).returncode
 
 

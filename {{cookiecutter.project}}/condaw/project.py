@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from condaw.outcome import CannotError
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """A project folder; every path in it is absolute."""
 
     root: Path

@@ -33,6 +33,7 @@ def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> Non
                 entry.pop("sha256_in_prefix", None)  # of a link, conda would hash what it points to
         if spec := specs.get(package.name):
             record |= {"requested_spec": spec, "requested_specs": [spec]}
+        file.unlink()  # some file systems flush a file that is truncated and written again
         file.write_text(json.dumps(record), encoding="utf-8")
     history = prefix / "conda-meta" / "history"
     history.write_text("\n".join(_history(packages, list(specs.values()))), encoding="utf-8")
