@@ -162,9 +162,17 @@ def _distributions(
         folder = Path(str(distribution._path))  # type: ignore[attr-defined]
         if folder not in owned_folders:
             with contextlib.suppress(UnicodeDecodeError):  # then its files belong to no package
-                name = distribution.metadata["Name"] or folder.stem
+                name = _field(distribution, "Name") or folder.stem
                 found[canonicalize_name(name)] = distribution
     return found
+
+
+def _field(distribution: Distribution, name: str) -> str | None:
+    """A field of METADATA; None where it is not there."""
+    try:
+        return distribution.metadata[name] or None
+    except KeyError:  # of readers that are stricter than Python's own
+        return None
 
 
 def _compare_conda(
@@ -202,14 +210,13 @@ def _compare_wheels(
     for name in sorted(locked.keys() - wheels.keys()):
         text = f"{name} {locked[name].version} is locked but not installed"
         yield Finding("package-missing", text, name)
-    for name in sorted(wheels.keys() - locked.keys() - {canonicalize_name(own)}):
-        text = f"{name} {wheels[name].version} is installed but not locked"
+    found = {name: _field(wheel, "Version") for name, wheel in wheels.items()}
+    for name in sorted(found.keys() - locked.keys() - {canonicalize_name(own)}):
+        text = f"{name} {found[name]} is installed but not locked"
         yield Finding("package-extra", text, name)
-    for name in sorted(locked.keys() & wheels.keys()):
-        if wheels[name].version != locked[name].version:
-            text = (
-                f"{name}: its version is {wheels[name].version}, locked is {locked[name].version}"
-            )
+    for name in sorted(locked.keys() & found.keys()):
+        if found[name] != locked[name].version:
+            text = f"{name}: its version is {found[name]}, locked is {locked[name].version}"
             yield Finding("package-differs", text, name)
 
 
