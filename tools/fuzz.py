@@ -391,18 +391,19 @@ def read_inventory(folder: Path, data: tuple[str, bytes]) -> None:
 
 
 def _sample() -> Any:
-    """The sample as the package `sample`; it has no Jinja in it."""
-    if "sample" not in sys.modules:
+    """The sample as a package of a name that no test gives it; it has no Jinja in it."""
+    name = "fuzzed_sample"
+    if name not in sys.modules:
         where = [str(SAMPLE)]
         spec = importlib.util.spec_from_file_location(
-            "sample", SAMPLE / "__init__.py", submodule_search_locations=where
+            name, SAMPLE / "__init__.py", submodule_search_locations=where
         )
         assert spec and spec.loader
-        sys.modules["sample"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["sample"])
-        importlib.import_module("sample.inventory")
-        importlib.import_module("sample.hostkeys")
-    return sys.modules["sample"]
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+        importlib.import_module(f"{name}.inventory")
+        importlib.import_module(f"{name}.hostkeys")
+    return sys.modules[name]
 
 
 ANSWERS = ("project", "package", "description", "author", "channel")
