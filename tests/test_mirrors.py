@@ -154,16 +154,6 @@ def mirror(channel: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def alone(machine: Machine, tmp_path: Path) -> Machine:
-    """A machine whose package cache is empty; wheels come from the shared one."""
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    (machine.cache / "uv").mkdir(parents=True, exist_ok=True)
-    (cache / "uv").symlink_to(machine.cache / "uv")
-    return replace(machine, cache=cache)
-
-
 def public(project: Path, channel: Path) -> Path:
     """Let environment.yml and lock name the public channel instead of the embedded one."""
     for name in ("environment.yml", "conda-lock.yml"):
@@ -197,27 +187,27 @@ def test_a_mirror_without_the_password_is_not_reached(
 
 
 def test_create_and_lock_fetch_from_the_mirror_and_keep_the_public_urls(
-    mirror: str, project: Path, channel: Path, alone: Machine
+    mirror: str, project: Path, channel: Path, fresh: Machine
 ) -> None:
     public(project, channel)
-    channel_alias(alone.home, mirror)
+    channel_alias(fresh.home, mirror)
     before = (project / "conda-lock.yml").read_bytes()
-    done = alone.condaw(project, "create")
+    done = fresh.condaw(project, "create")
     assert done.returncode == 0, done.stderr
     assert (project / "conda-lock.yml").read_bytes() == before
     records = list((project / ".conda" / "conda-meta").glob("*.json"))
     assert all(json.loads(file.read_text())["url"].startswith(PUBLIC) for file in records)
     texts = [file.read_text() for file in records] + [done.stdout, done.stderr]
     assert not any(SECRET in text for text in texts)
-    assert alone.condaw(project, "verify").returncode == 0
-    done = alone.condaw(project, "lock")
+    assert fresh.condaw(project, "verify").returncode == 0
+    done = fresh.condaw(project, "lock")
     assert (done.returncode, done.stdout) == (0, "nothing changed\n"), done.stderr
     lock = (project / "conda-lock.yml").read_text()
     assert f"{PUBLIC}/noarch/pluggy-" in lock and mirror not in lock and SECRET not in lock
 
 
 def test_an_archive_that_the_mirror_has_changed_is_refused(
-    project: Path, channel: Path, alone: Machine, tmp_path: Path
+    project: Path, channel: Path, fresh: Machine, tmp_path: Path
 ) -> None:
     copy = tmp_path / "mirror"
     shutil.copytree(channel, copy)
@@ -225,21 +215,21 @@ def test_an_archive_that_the_mirror_has_changed_is_refused(
     archive.write_bytes(archive.read_bytes() + b"more")
     public(project, channel)
     with served(copy, "/conda-forge/") as url:
-        rattler_mirror(alone.home, url)
-        done = alone.condaw(project, "create")
+        rattler_mirror(fresh.home, url)
+        done = fresh.condaw(project, "create")
     assert done.returncode == 3
     assert "pluggy" in done.stderr and "hash mismatch" in done.stderr
     assert not (project / ".conda").exists()
 
 
 def test_a_wrong_password_is_one_sentence_without_it(
-    mirror: str, project: Path, channel: Path, alone: Machine
+    mirror: str, project: Path, channel: Path, fresh: Machine
 ) -> None:
     public(project, channel)
     url = mirror.replace("://", f"://{USER}:wr0ng-{SECRET}@")
-    write(alone.home / ".condarc", f"channel_alias: {url}\n")
+    write(fresh.home / ".condarc", f"channel_alias: {url}\n")
     for verb in ("create", "lock"):
-        done = alone.condaw(project, verb)
+        done = fresh.condaw(project, verb)
         assert done.returncode == 3
         assert "401" in done.stderr
         assert "wr0ng" not in done.stdout + done.stderr
@@ -248,12 +238,12 @@ def test_a_wrong_password_is_one_sentence_without_it(
 
 
 def test_a_token_in_the_url_of_a_mirror_is_never_said(
-    project: Path, channel: Path, alone: Machine
+    project: Path, channel: Path, fresh: Machine
 ) -> None:
     public(project, channel)
     with served(channel, "/t/other/conda-forge/") as url:
-        write(alone.home / ".condarc", f"channel_alias: {url}/t/{SECRET}\n")
-        done = alone.condaw(project, "create")
+        write(fresh.home / ".condarc", f"channel_alias: {url}/t/{SECRET}\n")
+        done = fresh.condaw(project, "create")
     assert done.returncode == 3
     assert "404" in done.stderr and "/t/*****/conda-forge/" in done.stderr
     assert SECRET not in done.stderr
@@ -268,10 +258,10 @@ def test_a_token_in_the_url_of_a_mirror_is_never_said(
     ],
 )
 def test_configuration_that_cannot_be_read_is_named(
-    file: str, text: str, project: Path, channel: Path, alone: Machine
+    file: str, text: str, project: Path, channel: Path, fresh: Machine
 ) -> None:
-    write(alone.home / file, text)
-    done = alone.condaw(project, "create")
+    write(fresh.home / file, text)
+    done = fresh.condaw(project, "create")
     assert done.returncode == 3
     assert file.split("/")[-1] in done.stderr and "cannot be read" in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,7 +6,6 @@ import http.server
 import ipaddress
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -18,6 +17,7 @@ from condaw import reach
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from loopback import running
 
 NOW = datetime.now(timezone.utc)
 DAY = timedelta(days=1)
@@ -88,13 +88,8 @@ def serving(context: ssl.SSLContext | None = None, **answers: object) -> Iterato
                 server.socket, server_side=True, do_handshake_on_connect=False
             )
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with running(server):
             yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture(autouse=True)

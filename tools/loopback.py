@@ -18,15 +18,22 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
+def running(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
+    """Let `server` answer from a thread of its own, until the block ends."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
 def served(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     """The URL under which `handler` serves `folder`, until the block ends."""
     bound = functools.partial(handler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with running(server):
             yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
