@@ -24,7 +24,7 @@ from machine import Machine
 CONDAW = [sys.executable, "-m", "condaw"]
 IMPATIENT = """
 from condaw import exclusive, process
-from condaw.__main__ import main
+from condaw.commands import main
 exclusive.WAIT = 0.2
 process.finish(main(["create"]))
 """
@@ -138,7 +138,7 @@ def test_during_create_an_environment_is_always_there_and_verify_finds_nothing(
     stamp = small / ".conda" / "conda-meta" / "condaw"
     again = "for _ in 1 2; do " + " ".join([*CONDAW, "create", "--repair", "-q"]) + "; done"
     code = (
-        "import pathlib; from condaw import process; from condaw.__main__ import main\n"
+        "import pathlib; from condaw import process; from condaw.commands import main\n"
         "codes = []\n"
         "while not pathlib.Path('over').exists(): codes.append(main(['verify', '-q']))\n"
         "print(len(codes), set(codes), flush=True); process.finish(0)\n"

@@ -135,6 +135,22 @@ def test_a_wrong_sha256_in_the_lock_installs_nothing(
     assert_tidy(small)
 
 
+def test_an_environment_whose_inputs_change_while_it_is_made_is_stale(
+    own_channel: Path, small: Path, fresh: Machine
+) -> None:
+    def edit(server: Faulty, content: bytes) -> None:
+        with (small / "environment.yml").open("a", encoding="utf-8") as out:
+            out.write("# later\n")
+        server.answer(content, len(content))
+
+    with served(own_channel, Faulty) as url:
+        point(small, own_channel.as_uri(), url)
+        Faulty.fault, Faulty.faults = edit, 1
+        assert fresh.condaw(small, "create").returncode == 0
+    status = fresh.condaw(small, "status")
+    assert status.stdout.startswith("stale: environment.yml has changed since it was made")
+
+
 # -- the cache --------------------------------------------------------------------------------
 
 
@@ -175,6 +191,21 @@ def test_a_poisoned_package_cache_heals(own_channel: Path, small: Path, fresh: M
     shutil.rmtree(package)
     package.touch()
     assert_told(fresh.condaw(small, "create", "--repair"), "iniconfig", "remove the cache")
+    assert contents(small) == before
+
+
+def test_a_cached_file_that_gets_the_prefix_written_into_it_heals(
+    own_channel: Path, small: Path, fresh: Machine
+) -> None:
+    assert fresh.condaw(small, "create").returncode == 0
+    before = contents(small)
+    [listing] = fresh.cache.glob("pkgs/python-3*/info/paths.json")
+    paths = json.loads(listing.read_text(encoding="utf-8"))["paths"]
+    name = next(entry["_path"] for entry in paths if entry.get("prefix_placeholder"))
+    original = listing.parents[1] / name
+    rewrite(original, original.read_bytes() + b"# evil\n")
+    done = fresh.condaw(small, "create", "--repair")
+    assert done.returncode == 0, done.stderr
     assert contents(small) == before
 
 
@@ -465,7 +496,7 @@ COLD = [POINTS[name] for name in POINTS if "cached" in name or "unpacked" in nam
 FALLBACK = """
 import sys
 from condaw import folders, process
-from condaw.__main__ import main
+from condaw.commands import main
 folders.exchange = lambda one, other: False
 process.finish(main(["create"]))
 """

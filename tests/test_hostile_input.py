@@ -142,8 +142,8 @@ def test_a_stamp_of_another_shape_makes_an_environment_stale_or_broken(
 ) -> None:
     prefix = tmp_path / ".conda"
     (prefix / "conda-meta").mkdir(parents=True)
-    stamp.stamp_file(prefix).write_text(text, encoding="utf-8")
-    assert stamp.state(Project(tmp_path))[0] in ("broken", "stale")
+    (prefix / stamp.MARK).write_text(text, encoding="utf-8")
+    assert stamp.state(tmp_path)[0] in ("broken", "stale")
 
 
 def test_messages_show_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def test_a_download_with_another_hash_is_refused_then_healed_by_the_right_one(
 IMPATIENT = """
 import sys
 from condaw import process, progress
-from condaw.__main__ import main
+from condaw.commands import main
 progress.SILENCE = 1.5
 process.finish(main(["create"]))
 """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from condaw.__main__ import main as condaw_main
+from condaw.commands import main as condaw_main
 from machine import Machine
 
 FINE, DRIFTED, USAGE, CANNOT = 0, 1, 2, 3
@@ -31,10 +32,18 @@ def test_create_makes_verifies_and_then_has_nothing_to_do(project: Path, machine
 def test_nothing_to_do_starts_without_the_engine(made: Path, machine: Machine) -> None:
     bare = [sys.executable, "-S", "-I", "-c"]
     code = (
-        f"import sys; sys.path.insert(0, {str(made)!r}); import condaw.__main__ as m;"
-        "assert m.main(['create']) == 0; assert 'rattler' not in sys.modules"
+        f"import sys; sys.path.insert(0, {str(made)!r}); from condaw.commands import main;"
+        "assert main(['create']) == 0; assert 'rattler' not in sys.modules"
     )
     assert machine.run(*bare, code, cwd=made).returncode == FINE
+
+
+def test_nothing_to_do_is_answered_before_anything_is_loaded(made: Path, machine: Machine) -> None:
+    done = machine.run(sys.executable, "-X", "importtime", "-m", "condaw", "create", cwd=made)
+    assert done.stderr.endswith("nothing to do: the environment is what conda-lock.yml says\n")
+    loaded = re.findall(r"\| +(\S+)$", done.stderr, re.M)
+    assert "condaw.stamp" in loaded
+    assert not {"argparse", "json", "pathlib", "hashlib", "condaw.commands"} & {*loaded}
 
 
 def test_quiet_says_nothing_when_all_is_well(project: Path, machine: Machine) -> None:

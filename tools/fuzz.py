@@ -212,18 +212,15 @@ def read_pyproject(folder: Path, data: bytes) -> None:
     answered(lambda: places.table(project, "project"))
 
 
-STAMP = {"format": 1, "prefix": "/x/.conda", "lock": "ab", "pyproject": None}
-
-
-@target(files(as_json(STAMP), STAMP, as_json))
+@target(damaged(b"condaw 3\n/x/.conda\n"))
 def read_stamp(folder: Path, data: bytes) -> None:
     project = places.Project(folder)
-    stamp.stamp_file(project.prefix).parent.mkdir(parents=True, exist_ok=True)
-    stamp.stamp_file(project.prefix).write_bytes(data)
+    (project.prefix / stamp.MARK).parent.mkdir(parents=True, exist_ok=True)
+    (project.prefix / stamp.MARK).write_bytes(data)
     python = places.python_in(project.prefix)
     python.parent.mkdir(exist_ok=True)
     python.touch()
-    assert stamp.state(project)[0] in ("broken", "stale")
+    assert stamp.state(folder)[0] in ("broken", "stale")
 
 
 VARIABLES = {"version": 1, "env_vars": {"A": "1", "B": "x"}}
@@ -250,7 +247,7 @@ def read_paths(folder: Path, data: bytes) -> None:
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info" / "paths.json").write_bytes(data)
     with suppress(OSError, ValueError, TypeError, LookupError, RecursionError):
-        if not list(contents.faults(folder)):
+        if not list(contents.faults(folder, contents.listing(folder))):
             for each in json.loads(data)["paths"]:
                 inside = os.path.normpath(f"/prefix/{each['_path']}")
                 assert inside.startswith("/prefix/"), each

@@ -26,13 +26,14 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from condaw import console, engine, process
+from condaw.layout import LOCK
 from condaw.outcome import CannotError
 from condaw.project import Project
 
 if TYPE_CHECKING:
     from condaw.lock import Package
 
-LOCK = "conda-lock.yml"
+
 WHEELS = "wheels"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """What condaw may run on where the bundle is opened."""

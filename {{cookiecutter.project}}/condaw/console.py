@@ -1,10 +1,11 @@
 """What people read: plain lines on stderr, so that stdout stays for results."""
 
-from __future__ import annotations
-
 import os
 import sys
-from typing import TextIO
+
+TYPE_CHECKING = False  # typing takes longer to load than all that is needed here
+if TYPE_CHECKING:
+    from typing import TextIO
 
 RED, GREEN = "31", "32"
 """Colours of ECMA-48. They only repeat what the words say."""
@@ -42,7 +43,7 @@ def on_terminal() -> bool:
     return not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def painted(text: str, colour: str, stream: TextIO) -> str:
+def painted(text: str, colour: str, stream: "TextIO") -> str:
     """`text` in `colour`, where `stream` is a terminal and the user does not say otherwise.
 
     Sources: no-color.org, force-color.org.

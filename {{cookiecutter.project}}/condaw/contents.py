@@ -7,6 +7,7 @@ what is installed later would be written.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,8 +15,10 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from condaw.lock import Package
+from condaw.outcome import Finding
 from condaw.progress import Progress
 
 ROOTED = re.compile(r"[/\\]|[a-z]:", re.I)
@@ -33,13 +36,20 @@ class Inspector(Progress):
     def __init__(self, packages: Sequence[Package], cache: Path) -> None:
         super().__init__(len(packages))
         self._folders = {p.name: cache / f"{p.name}-{p.version}-{p.build}" for p in packages}
+        self._originals: list[tuple[str, Path, str]] = []
         self.refused = ""
         """The package that was not linked, and why; empty when there is none."""
 
     def on_link_start(self, operation: int, package_name: str) -> int:
         folder = self._folders[package_name]
         try:
-            fault = next(faults(folder), "")
+            entries = listing(folder)
+            fault = next(faults(folder, entries), "")
+            self._originals += [
+                (package_name, folder / entry["_path"], entry["sha256"])
+                for entry in entries
+                if entry.get("prefix_placeholder") and entry.get("sha256")
+            ]
         except (OSError, ValueError, TypeError, LookupError, RecursionError):
             fault = "its list of files cannot be read"
         if fault:
@@ -49,19 +59,34 @@ class Inspector(Progress):
             shutil.rmtree(away, ignore_errors=True)
         return super().on_link_start(operation, package_name)
 
+    def altered(self) -> Iterator[Finding]:
+        """Files of the cache that are not what their package lists, of those that were linked with
+        the prefix written into them. All others can be compared in the environment."""
+        for package, file, sha256 in self._originals:
+            if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+                text = f"{package}: {file}, in the cache, is not the file that was fetched"
+                yield Finding("file-changed", text, package)
 
-def faults(folder: Path) -> Iterator[str]:
-    """What the conda package that is unpacked in `folder` must not bring.
 
-    Raises OSError, ValueError, TypeError, LookupError or RecursionError when its list of files
-    is malformed. Where an old package has no `paths.json`, rattler takes `files`.
+def listing(folder: Path) -> list[dict[str, Any]]:
+    """The files of the conda package that is unpacked in `folder`, as it lists them (CEP 34).
+
+    Raises OSError, ValueError, TypeError, LookupError or RecursionError when that is malformed.
+    Where an old package has no `paths.json`, rattler takes `files`.
     """
-    listing = folder / "info" / "paths.json"
-    if listing.exists():
-        paths = [e["_path"] for e in json.loads(listing.read_text(encoding="utf-8"))["paths"]]
-    else:
-        paths = (folder / "info" / "files").read_text(encoding="utf-8").splitlines()
-    for path in paths:
+    file = folder / "info" / "paths.json"
+    if file.exists():
+        return list(json.loads(file.read_text(encoding="utf-8"))["paths"])
+    lines = (folder / "info" / "files").read_text(encoding="utf-8").splitlines()
+    return [{"_path": line} for line in lines]
+
+
+def faults(folder: Path, entries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What the conda package that is unpacked in `folder`, with these files, must not bring.
+
+    Raises what `listing` raises.
+    """
+    for path in [entry["_path"] for entry in entries]:
         if not path or ROOTED.match(path) or (".." in path and ".." in _parts(path)):
             yield f"its path {path!r} is not below the environment"
         if RESERVED.match(path):

@@ -167,6 +167,6 @@ def _clock(answers: list[Answer]) -> Iterator[Check]:
 
 
 def _environment(project: Project) -> Check:
-    state, reason = stamp.state(project)
+    state, reason = stamp.state(project.root)
     advice = "" if state == "ready" else "run: python -m condaw create"
     return Check("environment", state == "ready", f"{state}: {reason}", advice)

@@ -7,7 +7,6 @@ in place where this interpreter holds them already, else from a folder that pip 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -41,10 +40,18 @@ def load(*requirement_files: Path) -> None:
 def importable(requirements: Path) -> bool:
     """Whether this interpreter holds each package in just the pinned version."""
     pins = re.findall(r"^([\w.-]+)==(\S+) \\$", requirements.read_text(encoding="utf-8"), re.M)
-    try:
-        return all(importlib.metadata.version(name) == version for name, version in pins)
-    except importlib.metadata.PackageNotFoundError:
-        return False
+    found: dict[str, str] = {}
+    for place in sys.path:
+        # Named NAME-VERSION.dist-info (PyPA specification, recording installed projects).
+        for info in Path(place).glob("*.dist-info"):
+            name, _, version = info.stem.partition("-")
+            found.setdefault(_normalized(name), version)  # the first one is what is imported
+    return all(found.get(_normalized(name)) == version for name, version in pins)
+
+
+def _normalized(name: str) -> str:
+    """PyPA specification, names and normalization."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def folder(requirements: Path) -> Path:

@@ -10,20 +10,20 @@ import sys
 import time
 from pathlib import Path
 
-from condaw.stamp import stamp_file
+from condaw.stamp import MARK
 
 
 def begin(folder: Path) -> None:
     """Make `folder`, and mark it as condaw's before anything else is in it."""
-    stamp_file(folder).parent.mkdir(parents=True)
-    stamp_file(folder).touch()
+    (folder / MARK).parent.mkdir(parents=True)
+    (folder / MARK).touch()
 
 
 def is_foreign(path: Path) -> bool:
     """Whether something is at `path` that condaw did not make, and must not touch."""
     if path.is_symlink() or path.resolve() != path or (os.path.lexists(path) and not path.is_dir()):
         return True
-    return not stamp_file(path).exists() and any(files for _, _, files in os.walk(path))
+    return not (path / MARK).exists() and any(files for _, _, files in os.walk(path))
 
 
 def discard(folder: Path) -> None:
@@ -31,7 +31,7 @@ def discard(folder: Path) -> None:
 
     After a failure, threads of rattler may still write what they had begun: so try again.
     """
-    mark = stamp_file(folder)
+    mark = folder / MARK
     for _ in range(100):
         for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
             for path in [path for path in parent.glob("*") if path != kept]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from condaw import console, folders, indexes, manifest, records, stamp, wheels
 from condaw.exclusive import exclusive
 from condaw.lock import Package
 from condaw.outcome import RETRY, CannotError, Finding
-from condaw.packages import link
+from condaw.packages import forget, link
 from condaw.project import Project, cache_dir, remedy
 from condaw.verify import site_packages, verify, walk
 
@@ -29,12 +28,14 @@ INDEX = "check the network and pip's index settings"
 def create(
     project: Project,
     packages: Sequence[Package],
+    made_from: dict[str, bytes],
     *,
     repair: bool = False,
     archives: Path | None = None,
 ) -> None:
     """Replace the project's environment by one that holds just `packages` and the project.
 
+    `made_from` are the inputs that `packages` were read from.
     `archives` is a folder that has the conda packages, in the layout of a channel.
     Raises CannotError and leaves the environment as it was when that cannot be done.
     """
@@ -43,26 +44,24 @@ def create(
     with exclusive(name, project.prefix), _stoppable():
         staging = project.staging
         _clean_up(project)
-        if stamp.state(project)[0] == "ready" and not repair:
+        if stamp.state(project.root)[0] == "ready" and not repair:
             return  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
-            if repair and stamp.state(project)[0] == "ready":
+            if repair and stamp.state(project.root)[0] == "ready":
                 # A mode is shared with the cache through a hard link, and no cache checks it.
                 damage = verify(project, project.prefix, packages)
                 _forget([f for f in damage if f.kind == "file-mode"], packages)
-            _fill(project, staging, packages, archives)
-            findings = verify(project, staging, packages)
-            if findings:
-                # So is content: rattler checks it at each use, uv does not.
+            findings = _fill(project, packages, archives)
+            if findings:  # content is shared likewise
                 _forget(findings, packages)
                 folders.discard(staging)
-                _fill(project, staging, packages, archives)
-                findings = verify(project, staging, packages)
+                findings = _fill(project, packages, archives)
             if findings:
                 raise CannotError(
                     f"what was installed is not what is locked: {findings[0].text}",
                     f"remove the cache {cache_dir()}, and {RETRY}",
                 )
+            stamp.write(staging, project.prefix, made_from)
             _swap(project)
         except OSError as error:
             cause = f"{error.filename or project.root}: {error.strerror or error}"
@@ -110,15 +109,15 @@ def _clean_up(project: Project) -> None:
     folders.discard(project.staging)
 
 
-def _fill(
-    project: Project, staging: Path, packages: Sequence[Package], archives: Path | None
-) -> None:
+def _fill(project: Project, packages: Sequence[Package], archives: Path | None) -> list[Finding]:
+    """Make the environment beside its place; gives what is not as it is locked."""
+    staging = project.staging
     conda = [package for package in packages if package.manager == "conda"]
     pypi = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
     env = {**indexes.uv_environment(), **wheels.settings()}
     folders.begin(staging)
-    link(conda, staging, project.prefix, archives)
+    findings = link(conda, staging, project.prefix, archives)
     records.complete(project, staging, conda)
     with ThreadPoolExecutor(1) as pool:
         own = project.pyproject.is_file()
@@ -137,16 +136,14 @@ def _fill(
     site = site_packages(staging, packages)
     wheels.point_scripts(staging, project.prefix, site)
     manifest.write(staging, site, walk(staging))
-    stamp.write(staging, project)
+    return [*findings, *verify(project, staging, packages)]
 
 
 def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> None:
     """Drop the packages that `findings` name from the caches."""
     names = {finding.package for finding in findings if finding.package}
     wheels.forget(sorted(names))
-    for package in packages:
-        if package.manager == "conda" and package.name in names:
-            shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)
+    forget([p for p in packages if p.manager == "conda" and p.name in names])
 
 
 def _swap(project: Project) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import rattler
 from rattler import PackageCache, Subdir, ValidationMode
@@ -18,7 +17,7 @@ from condaw import network
 from condaw.contents import Inspector
 from condaw.exclusive import exclusive
 from condaw.lock import Package
-from condaw.outcome import RETRY, CannotError
+from condaw.outcome import RETRY, CannotError, Finding
 from condaw.progress import watched
 from condaw.project import cache_dir, remedy
 
@@ -27,26 +26,36 @@ CHANNEL = "check the network, the proxy and the channel"
 
 def link(
     packages: Sequence[Package], staging: Path, prefix: Path, archives: Path | None = None
-) -> None:
+) -> list[Finding]:
     """Let rattler fetch, check and link `packages` into `staging`, for their life at `prefix`.
 
     `archives` is a folder to take them from, in the layout of a channel.
+    Gives what is wrong in the cache and cannot be found in `staging` any more.
     Raises CannotError when that cannot be done.
     """
     urls = [_url(package, archives) for package in packages]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, packages, urls))
     with exclusive("packages", f"the cache {cache_dir()}"):  # rattler waits without a word
-        _install(packages, urls, staging, prefix)
+        return _install(packages, urls, staging, prefix)
 
 
-def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, prefix: Path) -> None:
-    """A cached package is used only after each of its files was compared with its hash: a file
-    edited in one environment is the same file, hard-linked, in the cache."""
+def forget(packages: Sequence[Package]) -> None:
+    """Drop `packages` from the cache: a hard link may have carried an edit into it."""
+    with exclusive("packages", f"the cache {cache_dir()}"):
+        for package in packages:
+            shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)
+
+
+def _install(
+    packages: Sequence[Package], urls: Sequence[str], staging: Path, prefix: Path
+) -> list[Finding]:
+    """rattler sees that a cached package has all its files; what they hold is compared once, in
+    `staging` by `verify`."""
     folder = cache_dir() / "pkgs"
     for left in folder.glob(".*/"):  # by a run that failed or was killed in the middle
         shutil.rmtree(left, ignore_errors=True)
-    cache = PackageCache.new_layered([folder], validation_mode=ValidationMode.full())
+    cache = PackageCache.new_layered([folder], validation_mode=ValidationMode.fast())
     progress = Inspector(packages, folder)  # type: ignore[abstract]
     installation = rattler.install(
         [package.record_at(url) for package, url in zip(packages, urls, strict=True)],
@@ -73,6 +82,7 @@ def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, pr
             f"a conda package is not safe to install: {progress.refused}",
             "report it to the channel, and lock another version or build: python -m condaw lock",
         )
+    return list(progress.altered())
 
 
 def _causes(error: Exception) -> str:
@@ -92,6 +102,8 @@ def _check_local_archive(package: Package, url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "file":
         return
+    from urllib.request import url2pathname  # slow to load, and rarely needed
+
     archive = Path(url2pathname(parts.path))
     try:
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # typing takes longer to load than all that is needed here
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import NoReturn
 
 
 def run(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from condaw import layout
 from condaw.outcome import CannotError
 
 
@@ -18,43 +19,37 @@ class Project(NamedTuple):
 
     @property
     def environment_yml(self) -> Path:
-        return self.root / "environment.yml"
+        return self.root / layout.ENVIRONMENT
 
     @property
     def lock_file(self) -> Path:
-        return self.root / "conda-lock.yml"
+        return self.root / layout.LOCK
 
     @property
     def pyproject(self) -> Path:
-        return self.root / "pyproject.toml"
+        return self.root / layout.PYPROJECT
 
     @property
     def prefix(self) -> Path:
-        return self.root / ".conda"
+        return self.root / layout.PREFIX
 
     @property
     def staging(self) -> Path:
-        """Where an environment is made before it becomes the prefix."""
-        return self.root / ".conda.part"
+        return self.root / layout.STAGING
 
     @property
     def retired(self) -> Path:
-        """Where the old environment is for the moment in which the new one becomes the prefix."""
-        return self.root / ".conda.old"
-
-    def has_leftovers(self) -> bool:
-        """Whether another condaw is at work, or one that was killed has left something."""
-        return os.path.lexists(self.staging) or os.path.lexists(self.retired)
+        return self.root / layout.RETIRED
 
 
 def this_project() -> Project:
     """The project that carries this copy of condaw."""
-    return Project(Path(__file__).resolve().parent.parent)
+    return Project(Path(layout.ROOT))
 
 
 def python_in(prefix: Path) -> Path:
     """The interpreter of a conda prefix."""
-    return prefix / "python.exe" if os.name == "nt" else prefix / "bin" / "python"
+    return prefix / layout.PYTHON
 
 
 def scripts_in(prefix: Path) -> Path:

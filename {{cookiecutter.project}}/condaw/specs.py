@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 
 import yaml
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
@@ -63,6 +62,8 @@ def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
 
 
 def _pypi(requirement: str, packages: Sequence[Package]) -> Iterator[str]:
+    from packaging.requirements import InvalidRequirement, Requirement  # slow to load
+
     try:
         wanted = Requirement(requirement)
     except InvalidRequirement:

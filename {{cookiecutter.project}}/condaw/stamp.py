@@ -1,64 +1,73 @@
-"""What the environment was made from: read in a millisecond, with the standard library alone."""
+"""What the environment was made from: copies in conda-meta of all that decides what it holds.
 
-from __future__ import annotations
+Compared at each start of condaw, so this loads as little as can be. pathlib, json or hashlib would
+take longer to load than all that is done here.
+"""
 
-import hashlib
-import json
 import os
-from pathlib import Path
 
-from condaw.project import Project, python_in
+from condaw.layout import ENVIRONMENT, LOCK, META, PREFIX, PYPROJECT, PYTHON, RETIRED, STAGING
 
-FORMAT = 2
-
-
-def stamp_file(prefix: Path) -> Path:
-    """Not a `.json`: conda reads every `conda-meta/*.json` as the record of a package."""
-    return prefix / "conda-meta" / "condaw"
+FORMAT = "condaw 3"
+MARK = f"{META}/condaw"
+"""Says that condaw made the prefix, and for which path; conda takes only a `.json` for a record."""
+INPUTS = (LOCK, ENVIRONMENT, PYPROJECT)
+Folder = str | os.PathLike[str]
 
 
-def inputs(project: Project) -> dict[str, object]:
-    """Everything that decides what the environment holds, and where."""
-
-    def digest(file: Path) -> str | None:
-        return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
-
-    return {
-        "format": FORMAT,
-        "prefix": str(project.prefix),
-        "lock": digest(project.lock_file),
-        "environment": digest(project.environment_yml),
-        "pyproject": digest(project.pyproject),
-    }
+def inputs(root: Folder) -> dict[str, bytes]:
+    """What is at `root`, by name. To be taken before any of it is read for another purpose."""
+    contents = {name: _content(root, name) for name in INPUTS}
+    return {name: content for name, content in contents.items() if content is not None}
 
 
-def write(prefix: Path, project: Project) -> None:
-    """Record the inputs in `prefix`, which may still be a sibling of the final one."""
-    stamp_file(prefix).write_text(json.dumps(inputs(project), indent=1) + "\n", encoding="utf-8")
+def write(folder: Folder, prefix: Folder, made_from: dict[str, bytes]) -> None:
+    """Record in `folder`, which is to become `prefix`, the inputs that it was made from."""
+    mark = b"%s\n%s\n" % (FORMAT.encode(), os.fsencode(prefix))
+    for name, content in {**made_from, "condaw": mark}.items():
+        with open(os.path.join(folder, META, name), "wb") as out:
+            out.write(content)
 
 
-def state(project: Project) -> tuple[str, str]:
+def state(root: Folder) -> tuple[str, str]:
     """A word and a sentence: `ready`, `missing`, `foreign`, `broken` or `stale`, and why."""
-    if not os.path.lexists(project.prefix):
+    prefix = os.path.join(root, PREFIX)
+    if not os.path.lexists(prefix):
         return "missing", "there is no environment yet"
-    try:
-        made_from = dict(json.loads(stamp_file(project.prefix).read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        return "foreign", f"{project.prefix} was not made by condaw"
-    except (OSError, ValueError, TypeError, RecursionError):
+    if not os.path.lexists(os.path.join(prefix, MARK)):
+        return "foreign", f"{prefix} was not made by condaw"
+    mark = os.fsdecode(_content(prefix, MARK) or b"").split("\n")
+    if not mark[0].startswith("condaw ") or len(mark) != 3:
         return "broken", "the environment's own record of what it was made from cannot be read"
-    if not python_in(project.prefix).exists():
+    if not os.path.exists(os.path.join(prefix, PYTHON)):
         return "broken", "the environment has no Python"
-    wanted = inputs(project)
-    changed = [key for key, value in wanted.items() if made_from.get(key) != value]
-    if "prefix" in changed:
-        return "stale", f"it was made for {made_from.get('prefix')}, and the project has moved"
-    names = {"lock": "conda-lock.yml", "pyproject": "pyproject.toml", "format": "condaw"}
+    if mark[1] != prefix:
+        return "stale", f"it was made for {mark[1]}, and the project has moved"
+    changed = [] if mark[0] == FORMAT else ["condaw"]
+    changed += [n for n in INPUTS if _content(root, n) != _content(os.path.join(prefix, META), n)]
     if changed:
-        return "stale", f"{names.get(changed[0], 'environment.yml')} has changed since it was made"
+        return "stale", f"{changed[0]} has changed since it was made"
     return "ready", "the environment is what conda-lock.yml says"
 
 
-def identity(project: Project) -> int | None:
+def nothing_to_do(root: Folder) -> str:
+    """Why `create` has nothing to do; empty when it has, be it to end what a killed run began."""
+    if any(os.path.lexists(os.path.join(root, name)) for name in (STAGING, RETIRED)):
+        return ""
+    word, reason = state(root)
+    return f"nothing to do: {reason}" if word == "ready" else ""
+
+
+def identity(root: Folder) -> int | None:
     """What tells an environment from the one that takes its place: its folder's inode."""
-    return project.prefix.stat().st_ino if project.prefix.exists() else None
+    prefix = os.path.join(root, PREFIX)
+    return os.stat(prefix).st_ino if os.path.exists(prefix) else None
+
+
+def _content(folder: Folder, name: str) -> bytes | None:
+    """All of a file; None where there is none that can be read."""
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            return file.read()
+    except OSError:
+        return None

@@ -15,13 +15,12 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from condaw import activation, manifest, process
 from condaw.engine import last_line
@@ -61,7 +60,7 @@ def verify(project: Project, prefix: Path, packages: Sequence[Package]) -> list[
     """
     records = _records(prefix)
     site = site_packages(prefix, packages)
-    wheels = _distributions(site, prefix, records)
+    wheels = _wheels(site, prefix, records)
     findings = list(_compare_conda(records, [p for p in packages if p.manager == "conda"]))
     findings += _compare_wheels(project, wheels, [p for p in packages if p.manager == "pip"])
     expected = dict(_conda_files(records))
@@ -95,7 +94,7 @@ def smoke(project: Project) -> list[Finding]:
 def python_version(prefix: Path, packages: Sequence[Package]) -> list[Finding]:
     """Whether the environment's Python starts and is of the locked version."""
     wanted = next(p.version for p in packages if p.name == "python")
-    code = "import platform, sys; print(platform.python_version(), sys.prefix)"
+    code = "import sys; print(sys.version.split()[0], sys.prefix)"
     try:
         answer = process.run([python_in(prefix), "-I", "-c", code]).stdout.strip()
     except OSError as error:
@@ -146,10 +145,9 @@ def _is_record(record: Any) -> bool:
         return False
 
 
-def _distributions(
-    site: Path, prefix: Path, records: Iterable[dict[str, Any]]
-) -> dict[str, Distribution]:
-    """What pip or uv installed: the distributions whose files no conda package owns."""
+def _wheels(site: Path, prefix: Path, records: Iterable[dict[str, Any]]) -> dict[str, Path]:
+    """What pip or uv installed: the `NAME-VERSION.dist-info` folders that no conda package owns
+    (PyPA specification, recording installed projects)."""
     owned = {
         prefix / entry["_path"]
         for record in records
@@ -157,22 +155,25 @@ def _distributions(
         if entry["_path"].endswith((".dist-info/METADATA", ".egg-info/PKG-INFO"))
     }
     owned_folders = {path.parent for path in owned}
-    found: dict[str, Distribution] = {}
-    for distribution in distributions(path=[str(site)]):
-        folder = Path(str(distribution._path))  # type: ignore[attr-defined]
-        if folder not in owned_folders:
-            with contextlib.suppress(UnicodeDecodeError):  # then its files belong to no package
-                name = _field(distribution, "Name") or folder.stem
-                found[canonicalize_name(name)] = distribution
-    return found
+    folders = [folder for folder in site.glob("*.dist-info") if folder not in owned_folders]
+    return {canonicalize_name(folder.stem.partition("-")[0]): folder for folder in folders}
 
 
-def _field(distribution: Distribution, name: str) -> str | None:
-    """A field of METADATA; None where it is not there."""
+def _version(folder: Path) -> str:
+    """The version of what a `.dist-info` folder is about, in the form that a lock has."""
+    text = folder.stem.partition("-")[2]
     try:
-        return distribution.metadata[name] or None
-    except KeyError:  # of readers that are stricter than Python's own
-        return None
+        return str(Version(text))
+    except InvalidVersion:
+        return text
+
+
+def _text(file: Path) -> str:
+    """All of a file; nothing where it cannot be read: what it should name is then unowned."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _compare_conda(
@@ -201,7 +202,7 @@ def _compare_conda(
 
 
 def _compare_wheels(
-    project: Project, wheels: dict[str, Distribution], packages: Sequence[Package]
+    project: Project, wheels: dict[str, Path], packages: Sequence[Package]
 ) -> Iterator[Finding]:
     locked = {str(canonicalize_name(package.name)): package for package in packages}
     own = str(table(project, "project").get("name") or "")
@@ -210,7 +211,7 @@ def _compare_wheels(
     for name in sorted(locked.keys() - wheels.keys()):
         text = f"{name} {locked[name].version} is locked but not installed"
         yield Finding("package-missing", text, name)
-    found = {name: _field(wheel, "Version") for name, wheel in wheels.items()}
+    found = {name: _version(folder) for name, folder in wheels.items()}
     for name in sorted(found.keys() - locked.keys() - {canonicalize_name(own)}):
         text = f"{name} {found[name]} is installed but not locked"
         yield Finding("package-extra", text, name)
@@ -220,12 +221,12 @@ def _compare_wheels(
             yield Finding("package-differs", text, name)
 
 
-def _compare_own(project: Project, name: str, wheels: dict[str, Distribution]) -> Iterator[Finding]:
+def _compare_own(project: Project, name: str, wheels: dict[str, Path]) -> Iterator[Finding]:
     """Whether the project itself is there, as a link to its sources (PEP 610, PEP 660)."""
     try:
-        origin = json.loads(wheels[name].read_text("direct_url.json") or "{}")
-        where = Path(url2pathname(urlsplit(origin["url"]).path))
-        there = origin["dir_info"]["editable"] and where == project.root
+        origin = json.loads(_text(wheels[name] / "direct_url.json") or "{}")
+        where = unquote(origin["url"]).rstrip("/")  # what is quoted is up to the installer
+        there = origin["dir_info"]["editable"] and where == unquote(project.root.as_uri())
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         there = False
     if not there:
@@ -255,15 +256,12 @@ def _conda_files(records: Iterable[dict[str, Any]]) -> Iterator[tuple[str, File]
             yield entry["_path"], File(record["name"], None if is_link else sha256, size)
 
 
-def _wheel_files(
-    wheels: dict[str, Distribution], site: Path, prefix: Path
-) -> Iterator[tuple[str, File]]:
+def _wheel_files(wheels: dict[str, Path], site: Path, prefix: Path) -> Iterator[tuple[str, File]]:
     """The files in each RECORD (PyPA specification, recording installed projects)."""
     base = site.relative_to(prefix).as_posix()
-    for name, distribution in wheels.items():
-        # What cannot be read records nothing: the files it should name belong to no package.
-        with contextlib.suppress(UnicodeDecodeError, csv.Error):
-            for row in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+    for name, folder in wheels.items():
+        with contextlib.suppress(csv.Error):
+            for row in csv.reader(_text(folder / "RECORD").splitlines()):
                 if len(row) == 3:
                     path = os.path.normpath(f"{base}/{row[0]}").replace(os.sep, "/")
                     size = int(row[2]) if re.fullmatch("[0-9]{1,18}", row[2]) else None

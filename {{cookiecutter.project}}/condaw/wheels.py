@@ -7,7 +7,6 @@ import csv
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import Distribution
 from pathlib import Path
 
 import uv
@@ -84,7 +83,7 @@ def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
             if path.parent != scripts_in(staging) or old not in (content := path.read_bytes()):
                 continue
             if path.suffix == ".exe":
-                _write_launcher(Distribution.at(installer.parent), path, python_in(prefix))
+                _write_launcher(installer.parent, path, python_in(prefix))
             else:
                 path.write_bytes(content.replace(old, new))
             row[1:], changed = _hash_and_size(path), True
@@ -93,11 +92,13 @@ def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
                 csv.writer(out, lineterminator="\n").writerows(rows)
 
 
-def _write_launcher(distribution: Distribution, path: Path, python: Path) -> None:
+def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
     """Replace a Windows launcher: the path in it is inside an archive with a checksum."""
+    from importlib.metadata import Distribution  # slow to load, and rarely needed
+
     from condaw import launchers
 
-    entry = next(e for e in distribution.entry_points if e.name == path.stem)
+    entry = next(e for e in Distribution.at(dist_info).entry_points if e.name == path.stem)
     target = entry.value.partition("[")[0].strip()
     is_gui = entry.group == "gui_scripts"
     launchers.write(path.parent, entry.name, target, python, "gui" if is_gui else "console")
