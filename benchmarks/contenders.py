@@ -63,11 +63,11 @@ class Tool:
         return sum(costs[1:], costs[0])
 
     def warm(self) -> Cost:
-        shutil.rmtree(self.prefix, ignore_errors=True)
+        measure.discard(self.prefix)
         return self.run(self.make)
 
     def cold(self) -> Cost:
-        shutil.rmtree(self.cache, ignore_errors=True)
+        measure.discard(self.cache)
         return self.warm()
 
     def ready(self) -> None:

@@ -63,14 +63,14 @@ class Floor:
         return measure.run(words, cwd=cwd or self.shop.folder, env=self.shop.env)
 
     def unpack(self) -> Cost:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        measure.discard(self.folder)
         return self._run(*self.words, "unpack", self.folder, *self.shop.archives)
 
     def link(self) -> Cost:
         if not self.folder.exists():
             self.unpack()
         target = self.shop.folder / "floor-linked"
-        shutil.rmtree(target, ignore_errors=True)
+        measure.discard(target)
         return self._run(*self.words, "link", self.folder, target)
 
     def python(self) -> Cost:
@@ -123,8 +123,8 @@ def bundles(name: str, shop: Workshop, ours: Tool) -> Contenders:
         return ours.run([[*condaw, "bundle", file]])
 
     def unbundle() -> Cost:
-        shutil.rmtree(ours.cache, ignore_errors=True)
-        shutil.rmtree(ours.prefix, ignore_errors=True)
+        measure.discard(ours.cache)
+        measure.discard(ours.prefix)
         return ours.run([[*condaw, "create", "--bundle", file]])
 
     def pack() -> Cost:
@@ -132,7 +132,7 @@ def bundles(name: str, shop: Workshop, ours: Tool) -> Contenders:
         return ours.run([words])
 
     def unpack() -> Cost:
-        shutil.rmtree(unpacked, ignore_errors=True)
+        measure.discard(unpacked)
         unpacked.mkdir()
         conda_unpack = [unpacked / "bin" / "python", unpacked / "bin" / "conda-unpack"]
         return ours.run([["tar", "-xzf", packed, "-C", unpacked], conda_unpack])

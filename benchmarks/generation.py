@@ -37,9 +37,9 @@ class Newcomer:
 
     def generate(self, *, cold: bool) -> Cost:
         """`cookiecutter`: the lock is made, since the channel is the user's own."""
-        shutil.rmtree(self.folder / "ssh-uptime", ignore_errors=True)
+        measure.discard(self.folder / "ssh-uptime")
         if cold:
-            shutil.rmtree(self.cache, ignore_errors=True)
+            measure.discard(self.cache)
         program = Path(sys.executable).with_name("cookiecutter")
         words = ["--no-input", str(self.template), *self.words]
         return measure.run([program, *words], cwd=self.folder, env=self.env)
@@ -49,16 +49,16 @@ class Newcomer:
         project, bare = self.folder / "ssh-uptime", Path(sys.base_prefix) / "bin" / "python3"
         if not project.exists():
             self.generate(cold=False)
-        shutil.rmtree(project / ".conda")
+        measure.discard(project / ".conda")
         if cold:
-            shutil.rmtree(self.cache)
+            measure.discard(self.cache)
         return measure.run([bare, "-m", "condaw", "create"], cwd=project, env=self.env)
 
 
 def make_try(folder: Path, env: Mapping[str, str], *, fresh: bool) -> Cost:
     """`make try` in a copy of this checkout."""
     if fresh:
-        shutil.rmtree(folder / "clone", ignore_errors=True)
+        measure.discard(folder / "clone")
         tracked = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
         ).stdout.split("\0")

@@ -38,33 +38,29 @@ PACKAGES_EACH = 50
 SEED = 1
 
 
-def grow(task: str, size: int, runs: int) -> list[Row]:
+def grow(folder: Path, task: str, size: int, runs: int) -> list[Row]:
     """The rows of one size: so many packages, or files."""
     count, each = (
         (size, FILES_EACH) if task == "packages" else (PACKAGES_EACH, size // PACKAGES_EACH)
     )
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        archives = made_up(folder, count, each)
-        with served(folder / "site") as url:
-            env = contenders.account(folder / "home", f"{url}/simple")
-            project = locked(folder / "project", f"{url}/channel", archives)
-            lock = project / "conda-lock.yml"
-            ours = contenders.condaw("condaw", project, folder / "cache", env)
-            tools = [ours]
-            if program := shutil.which("micromamba"):
-                tools.append(
-                    contenders.micromamba(program, folder, lock, lock, env, byte_code=False)
-                )
-            jobs: dict[str, Contenders] = {
-                "cold": {tool.name: tool.cold for tool in tools},
-                "warm": {tool.name: tool.warm for tool in tools},
-                "again": {ours.name: partial(ours.run, ours.again)},
-                "verify": {ours.name: partial(ours.run, ours.verify)},
-            }
-            for job, able in jobs.items():
-                rows += measure.alternate(f"{task}, {job}", able, runs, size=size)
+    archives = made_up(folder, count, each)
+    with served(folder / "site") as url:
+        env = contenders.account(folder / "home", f"{url}/simple")
+        project = locked(folder / "project", f"{url}/channel", archives)
+        lock = project / "conda-lock.yml"
+        ours = contenders.condaw("condaw", project, folder / "cache", env)
+        tools = [ours]
+        if program := shutil.which("micromamba"):
+            tools.append(contenders.micromamba(program, folder, lock, lock, env, byte_code=False))
+        jobs: dict[str, Contenders] = {
+            "cold": {tool.name: tool.cold for tool in tools},
+            "warm": {tool.name: tool.warm for tool in tools},
+            "again": {ours.name: partial(ours.run, ours.again)},
+            "verify": {ours.name: partial(ours.run, ours.verify)},
+        }
+        for job, able in jobs.items():
+            rows += measure.alternate(f"{task}, {job}", able, runs, size=size)
     return rows
 
 
@@ -89,7 +85,7 @@ def made_up(folder: Path, count: int, each: int) -> list[Path]:
             (inner / f"{file}.txt").write_bytes(chance.randbytes(1000).hex().encode())
         index = {"name": f"p{number}", "version": "1.0", "depends": [], "license": "MIT"}
         write_package(stage, channel, {**index, "subdir": "noarch", "noarch": "generic"})
-        shutil.rmtree(stage)
+        measure.discard(stage)
     return archives + sorted((channel / "noarch").glob("p[0-9]*.conda"))
 
 
@@ -179,12 +175,12 @@ def disk_mb(folders: Iterable[Path]) -> float:
 def main() -> None:
     options = measure.arguments(__doc__, TASKS)
     record = measure.Record("scale", options.runs, contenders.versions())
-    for task, sizes in (("packages", PACKAGES), ("files", FILES)):
-        if task in options.tasks:
-            for size in sizes[: 1 if options.small else None]:
-                record.add(grow(task, size, options.runs))
+    with tempfile.TemporaryDirectory() as name:
+        for task, sizes in (("packages", PACKAGES), ("files", FILES)):
+            for size in sizes[: 1 if options.small else None] if task in options.tasks else ():
+                record.add(grow(Path(name, f"{task}-{size}"), task, size, options.runs))
     if "environments" in options.tasks:
-        with tempfile.TemporaryDirectory() as folder, workshop(Path(folder)) as shop:
+        with tempfile.TemporaryDirectory() as name, workshop(Path(name)) as shop:
             try:
                 record.add(environments(shop, ENVIRONMENTS[: 2 if options.small else None]))
             except FailedError as error:

@@ -17,6 +17,15 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Each connection has a thread, and none waits to be let in."""
+
+    daemon_threads = True
+    request_queue_size = (
+        128  # beyond it, Linux drops who knocks, and that one comes back in a second
+    )
+
+
 @contextmanager
 def running(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
     """Let `server` answer from a thread of its own, until the block ends."""
@@ -33,7 +42,5 @@ def running(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
 def served(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     """The URL under which `handler` serves `folder`, until the block ends."""
     bound = functools.partial(handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
-        server.daemon_threads = True
-        with running(server):
-            yield f"http://127.0.0.1:{server.server_port}"
+    with Server(("127.0.0.1", 0), bound) as server, running(server):
+        yield f"http://127.0.0.1:{server.server_port}"
