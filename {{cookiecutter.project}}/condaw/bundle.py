@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 WHEELS = "wheels"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """What condaw may run on where the bundle is opened."""
-DOWNLOADS = 8
-"""Conda packages that are fetched at the same time."""
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 """What zipfile raises for an archive that is damaged, besides errors of Python's own."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -103,7 +101,7 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
 
     from condaw import network
 
-    gate = asyncio.Semaphore(DOWNLOADS)
+    gate = asyncio.Semaphore(network.DOWNLOADS)
 
     async def fetch(package: Package) -> None:
         target = folder / package.subdir / package.file_name

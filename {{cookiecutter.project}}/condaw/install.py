@@ -118,8 +118,8 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     env = {**indexes.uv_environment(), **wheels.settings()}
     folders.begin(staging)
     findings = link(conda, staging, project.prefix, archives)
-    records.complete(project, staging, conda)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
+        completing = pool.submit(records.complete, project, staging, conda)
         own = project.pyproject.is_file()
         itself = pool.submit(wheels.install_project, project.root, staging, env) if own else None
         # What may take long is started from this thread, where a signal ends it.
@@ -133,6 +133,7 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
                 f"the project itself could not be installed: {problem}",
                 f"{remedy(problem, 'correct pyproject.toml')}, and {RETRY}",
             )
+        completing.result()
     site = site_packages(staging, packages)
     wheels.point_scripts(staging, project.prefix, site)
     manifest.write(staging, site, walk(staging))

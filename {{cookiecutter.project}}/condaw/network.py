@@ -19,6 +19,8 @@ from condaw.outcome import CannotError
 
 TIMEOUT = 3600
 """Seconds that one request may take in all, a large package on a slow line among them."""
+DOWNLOADS = 16
+"""Packages that are fetched at the same time. More take memory, and are no quicker."""
 
 
 @functools.cache
@@ -28,6 +30,13 @@ def config() -> Config:
         return Config.load_from_default_locations("rattler")
     except ConfigError as error:
         raise CannotError(f"rattler's config.toml cannot be read: {error}", "correct it") from None
+
+
+def limits() -> Config:
+    """For an installation: how much at once, by default or by the user's wish. No more of what the
+    user has configured, which could be to run post-link scripts."""
+    number = min(config().concurrency_downloads, DOWNLOADS)
+    return Config.from_toml(f"[concurrency]\ndownloads = {number}\n")
 
 
 @functools.cache

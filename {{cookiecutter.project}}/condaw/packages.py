@@ -64,6 +64,7 @@ def _install(
         alternative_target_prefix=prefix,
         package_cache=cache,
         client=network.client(),
+        config=network.limits(),
         reporter=progress,
     )
     try:
