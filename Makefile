@@ -38,13 +38,14 @@ pins: .venv/ready
 	$(BIN)/python tools/pins.py
 
 # Parts quickly, on a machine that is not quiet: make bench BENCH="--runs 1 --small"
+# The order matters: minutes after many files were deleted, making files is slow (measure.discard).
 bench: .venv/ready
 	test -x build/bench/bin/python || $(PYTHON) -m venv build/bench
 	build/bench/bin/pip install --quiet --require-hashes --no-deps -r benchmarks/requirements.txt
-	$(BIN)/python benchmarks/environment.py $(BENCH)
-	$(BIN)/python benchmarks/scale.py $(BENCH)
 	$(BIN)/python benchmarks/generation.py $(BENCH)
+	$(BIN)/python benchmarks/environment.py $(BENCH)
 	build/bench/bin/python benchmarks/fleet.py $(BENCH)
+	$(BIN)/python benchmarks/scale.py $(BENCH)
 	build/bench/bin/python benchmarks/report.py
 
 docs:

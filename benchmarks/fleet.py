@@ -38,8 +38,10 @@ KNOWN_AT = 100
 PORT = 22000
 SESSIONS = 32
 """At a time, for all but the loop."""
-MOST = {"netmiko in a loop": 100, "ansible raw": 100, "pssh": 500}
+MOST = {"netmiko in a loop": 10, "ansible raw": 100, "pssh": 500}
 """Hosts up to which a slow one is measured; beyond, nothing is said about it."""
+ONCE = 1_000
+"""Hosts from which on a run is long enough to be measured once."""
 
 
 class Job:
@@ -175,7 +177,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as name, farm(Path(name), hosts, PORT, delay) as key:
                 job = Job(Path(name), key, PORT + bool(delay))
                 job.prepare(hosts)
-                rows = measure.alternate(task, job.contenders(hosts), options.runs, size=hosts)
+                runs = options.runs if hosts < ONCE else 1
+                rows = measure.alternate(task, job.contenders(hosts), runs, size=hosts)
                 record.add(rows)
     if "known" in options.tasks:
         with tempfile.TemporaryDirectory() as name, farm(Path(name), KNOWN[0], PORT, 0) as key:
