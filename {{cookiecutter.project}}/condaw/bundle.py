@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import lzma
 import os
 import re
@@ -26,6 +25,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from condaw import console, engine, process
+from condaw.hashes import sha256_of
 from condaw.layout import LOCK
 from condaw.outcome import CannotError
 from condaw.project import Project
@@ -117,7 +117,7 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
                     f"{package.name} could not be fetched: {' '.join(str(error).split())}",
                     "check the network and the proxy, and run the command again",
                 ) from None
-        if hashlib.sha256(target.read_bytes()).hexdigest() != package.sha256:
+        if sha256_of(target) != package.sha256:
             raise CannotError(
                 f"{package.name}: {package.url} is not the file that is locked",
                 "find out who changed it; if that is right, run: python -m condaw lock",

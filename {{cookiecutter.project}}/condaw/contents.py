@@ -7,16 +7,17 @@ what is installed later would be written.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from condaw.hashes import sha256_of
 from condaw.lock import Package
 from condaw.outcome import Finding
 from condaw.progress import Progress
@@ -62,8 +63,10 @@ class Inspector(Progress):
     def altered(self) -> Iterator[Finding]:
         """Files of the cache that are not what their package lists, of those that were linked with
         the prefix written into them. All others can be compared in the environment."""
-        for package, file, sha256 in self._originals:
-            if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(sha256_of, [file for _, file, _ in self._originals]))
+        for (package, file, sha256), digest in zip(self._originals, found, strict=True):
+            if digest != sha256:
                 text = f"{package}: {file}, in the cache, is not the file that was fetched"
                 yield Finding("file-changed", text, package)
 

@@ -48,12 +48,13 @@ def create(
             return  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
             if repair and stamp.state(project.root)[0] == "ready":
-                # A mode is shared with the cache through a hard link, and no cache checks it.
                 damage = verify(project, project.prefix, packages)
-                _forget([f for f in damage if f.kind == "file-mode"], packages)
+                _forget([f for f in damage if _is_shared(project.prefix, f)], packages)
             findings = _fill(project, packages, archives)
-            if findings:  # content is shared likewise
+            if findings:
                 _forget(findings, packages)
+                damaged = {finding.package for finding in findings if finding.package}
+                console.note(f"damaged in the cache, fetched again: {', '.join(sorted(damaged))}")
                 folders.discard(staging)
                 findings = _fill(project, packages, archives)
             if findings:
@@ -138,6 +139,14 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     wheels.point_scripts(staging, project.prefix, site)
     manifest.write(staging, site, walk(staging))
     return [*findings, *verify(project, staging, packages)]
+
+
+def _is_shared(prefix: Path, finding: Finding) -> bool:
+    """Whether the file is a hard link: then what was done to it was done in the cache, too."""
+    try:
+        return finding.path is not None and (prefix / finding.path).lstat().st_nlink > 1
+    except OSError:
+        return False
 
 
 def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> None:

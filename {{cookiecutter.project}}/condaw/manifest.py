@@ -5,7 +5,6 @@ Taken when the environment is made; `verify` compares with it later.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -13,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from condaw.hashes import sha256_of
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,7 @@ def file_of(prefix: Path) -> Path:
 def record_digests(prefix: Path, site: Path) -> dict[str, str]:
     """The sha256 of each package's record."""
     files = [*(prefix / "conda-meta").glob("*.json"), *site.glob("*.dist-info/RECORD")]
-    return {
-        file.relative_to(prefix).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-    }
+    return {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
 
 
 def write(prefix: Path, site: Path, paths: Iterable[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from rattler import PackageCache, Subdir, ValidationMode
 from condaw import network
 from condaw.contents import Inspector
 from condaw.exclusive import exclusive
+from condaw.hashes import sha256_of
 from condaw.lock import Package
 from condaw.outcome import RETRY, CannotError, Finding
 from condaw.progress import watched
@@ -107,7 +107,7 @@ def _check_local_archive(package: Package, url: str) -> None:
 
     archive = Path(url2pathname(parts.path))
     try:
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        digest = sha256_of(archive)
     except OSError as error:
         raise CannotError(
             f"{package.name}: {archive} cannot be read: {error.strerror}",
