@@ -242,20 +242,40 @@ def test_a_folder_that_may_not_be_changed_is_taken_out_of_the_cache_all_the_same
         path.chmod(0o755)
 
 
-def test_create_refuses_such_a_package_twice_and_keeps_everything_as_it_was(
-    project: Path, machine: Machine, tmp_path: Path
-) -> None:
-    name = "evil-of-create"
-    archive = conda(tmp_path / "evil", name, [member("x")], [entry(f"../{name}-1.0-0/x")])
+def add(project: Path, archive: Path) -> None:
+    """Lock one more package, of a channel of its own."""
     lock = project / "conda-lock.yml"
     content = yaml.safe_load(lock.read_text(encoding="utf-8"))
     made = {**locked(archive), "hash": {"sha256": locked(archive)["sha256"]}}
     content["package"].append({key: made[key] for key in made if key not in ("sha256", "md5")})
     lock.write_text(yaml.safe_dump(content), encoding="utf-8")
     environment = project / "environment.yml"
-    channel = f"channels:\n- {(tmp_path / 'evil').as_uri()}\n"
+    channel = f"channels:\n- {archive.parents[1].as_uri()}\n"
     text = environment.read_text(encoding="utf-8").replace("channels:\n", channel)
     environment.write_text(text, encoding="utf-8")
+
+
+def test_a_post_link_script_is_not_run_even_where_rattler_is_told_to_run_them(
+    small: Path, fresh: Machine, tmp_path: Path
+) -> None:
+    name, ran = "bin/.scripted-post-link.sh", tmp_path / "ran"
+    script = f"#!/bin/sh\ntouch '{ran}'\n".encode()
+    members = [member(name, script, mode=0o755)]
+    add(small, conda(tmp_path / "channel-2", "scripted", members, [entry(name, script)]))
+    settings = fresh.home / ".rattler" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('run-post-link-scripts = "insecure"\n', encoding="utf-8")
+    done = fresh.condaw(small, "create")
+    assert done.returncode == 0, done.stderr
+    assert (small / ".conda" / name).read_bytes() == script
+    assert not ran.exists()
+
+
+def test_create_refuses_such_a_package_twice_and_keeps_everything_as_it_was(
+    project: Path, machine: Machine, tmp_path: Path
+) -> None:
+    name = "evil-of-create"
+    add(project, conda(tmp_path / "evil", name, [member("x")], [entry(f"../{name}-1.0-0/x")]))
     before = everything(tmp_path / "demo")
     for _ in range(2):
         done = machine.condaw(project, "create")
