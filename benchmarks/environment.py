@@ -147,7 +147,7 @@ def bundles(name: str, shop: Workshop, ours: Tool) -> Contenders:
 
 def main() -> None:
     options = measure.arguments(__doc__, TASKS)
-    record = measure.Record("environment", options.runs, contenders.versions())
+    record = measure.Record("environment", options, contenders.versions())
     with tempfile.TemporaryDirectory() as folder, workshop(Path(folder)) as shop:
         found = tools(shop)
         for name in options.tasks:

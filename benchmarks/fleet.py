@@ -170,7 +170,7 @@ def main() -> None:
     options = measure.arguments(__doc__, TASKS)
     sizes = SIZES[: 1 if options.small else None]
     many_files()
-    record = measure.Record("fleet", options.runs, versions())
+    record = measure.Record("fleet", options, versions())
     for task in [task for task in options.tasks if task in ROUND_TRIP]:
         delay = ROUND_TRIP[task]
         for hosts in sizes:

@@ -71,7 +71,7 @@ def make_try(folder: Path, env: Mapping[str, str], *, fresh: bool) -> Cost:
 
 def main() -> None:
     options = measure.arguments(__doc__, TASKS)
-    record = measure.Record("generation", options.runs, contenders.versions())
+    record = measure.Record("generation", options, contenders.versions())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         newcomer = Newcomer(folder)

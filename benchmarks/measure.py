@@ -151,26 +151,35 @@ def alternate(task: str, contenders: Contenders, runs: int, **labels: Any) -> li
 
 
 class Record:
-    """The rows of one part, with machine, load and versions; written after each task."""
+    """The rows of one part, with machine, load and versions; written after each task.
 
-    def __init__(self, part: str, runs: int, versions: Mapping[str, str]) -> None:
+    Where not all tasks are run, the rows of the others stay.
+    """
+
+    def __init__(self, part: str, options: argparse.Namespace, versions: Mapping[str, str]) -> None:
         self.path = RESULTS / f"{part}.json"
-        self.rows: list[Row] = []
+        kept = options.some and self.path.exists()
+        self.rows: list[Row] = json.loads(self.path.read_text("utf-8"))["rows"] if kept else []
         self.about: dict[str, Any] = {
             "part": part,
             "date": time.strftime("%Y-%m-%d"),
-            "runs": runs,
+            "runs": options.runs,
             "machine": machine(),
             "load": [load()],
             "versions": {"Python": platform.python_version(), **versions},
         }
 
     def add(self, rows: list[Row]) -> None:
-        self.rows += rows
+        measured = {_key(row) for row in rows}
+        self.rows = [row for row in self.rows if _key(row) not in measured] + rows
         about = {**self.about, "load": [*self.about["load"], load()]}
         self.path.parent.mkdir(exist_ok=True)
         text = json.dumps({**about, "rows": self.rows}, indent=1)
         self.path.write_text(text + "\n", encoding="utf-8")
+
+
+def _key(row: Row) -> tuple[str, str, int]:
+    return row["task"], row["contender"], row.get("size", 0)
 
 
 def machine() -> dict[str, Any]:
@@ -211,5 +220,6 @@ def arguments(description: str | None, tasks: Sequence[str], runs: int = 5) -> a
     options = parser.parse_args()
     if unknown := set(options.tasks) - set(tasks):
         parser.error(f"no such task: {', '.join(sorted(unknown))}")
+    options.some = bool(options.tasks)
     options.tasks = options.tasks or list(tasks)
     return options

@@ -174,7 +174,7 @@ def disk_mb(folders: Iterable[Path]) -> float:
 
 def main() -> None:
     options = measure.arguments(__doc__, TASKS)
-    record = measure.Record("scale", options.runs, contenders.versions())
+    record = measure.Record("scale", options, contenders.versions())
     with tempfile.TemporaryDirectory() as name:
         for task, sizes in (("packages", PACKAGES), ("files", FILES)):
             for size in sizes[: 1 if options.small else None] if task in options.tasks else ():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import shutil
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,6 +55,7 @@ def _install(
 ) -> list[Finding]:
     """rattler sees that a cached package has all its files; what they hold is compared once, in
     `staging` by `verify`."""
+    _share_heaps()
     folder = cache_dir() / "pkgs"
     for left in folder.glob(".*/"):  # by a run that failed or was killed in the middle
         shutil.rmtree(left, ignore_errors=True)
@@ -84,6 +88,14 @@ def _install(
             "report it to the channel, and lock another version or build: python -m condaw lock",
         )
     return list(progress.altered())
+
+
+def _share_heaps() -> None:
+    """Let rattler's many threads share two heaps: one for each takes a fifth more memory, and is no
+    quicker. Source: mallopt(3), M_ARENA_MAX; other C libraries have no such function."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(-8, 2)
 
 
 def _causes(error: Exception) -> str:
