@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from template import export
 
 # Byte-code beside the template's files would be copied into generated projects.
 sys.pycache_prefix = str(ROOT / "build" / "pycache")
+
+# A shell has what it runs in the background ignore Ctrl-C, and so all that is started from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
