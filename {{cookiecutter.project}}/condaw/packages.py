@@ -36,6 +36,7 @@ def link(
     Gives what is wrong in the cache and cannot be found in `staging` any more.
     Raises CannotError when that cannot be done.
     """
+    _share_heaps()
     urls = [_url(package, archives) for package in packages]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, packages, urls))
@@ -55,7 +56,6 @@ def _install(
 ) -> list[Finding]:
     """rattler sees that a cached package has all its files; what they hold is compared once, in
     `staging` by `verify`."""
-    _share_heaps()
     folder = cache_dir() / "pkgs"
     for left in folder.glob(".*/"):  # by a run that failed or was killed in the middle
         shutil.rmtree(left, ignore_errors=True)
@@ -91,8 +91,8 @@ def _install(
 
 
 def _share_heaps() -> None:
-    """Let rattler's many threads share two heaps: one for each takes a fifth more memory, and is no
-    quicker. Source: mallopt(3), M_ARENA_MAX; other C libraries have no such function."""
+    """Let all threads, of which rattler has many, share two heaps: one for each takes more memory,
+    and is no quicker. Source: mallopt(3), M_ARENA_MAX; other C libraries have no such function."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).mallopt(-8, 2)
