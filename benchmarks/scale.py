@@ -177,8 +177,9 @@ def main() -> None:
     record = measure.Record("scale", options, contenders.versions())
     with tempfile.TemporaryDirectory() as name:
         for task, sizes in (("packages", PACKAGES), ("files", FILES)):
-            for size in sizes[: 1 if options.small else None] if task in options.tasks else ():
-                record.add(grow(Path(name, f"{task}-{size}"), task, size, options.runs))
+            if task in options.tasks:
+                for size in sizes[: 1 if options.small else None]:
+                    record.add(grow(Path(name, f"{task}-{size}"), task, size, options.runs))
     if "environments" in options.tasks:
         with tempfile.TemporaryDirectory() as name, workshop(Path(name)) as shop:
             try:

@@ -21,9 +21,8 @@ class Server(http.server.ThreadingHTTPServer):
     """Each connection has a thread, and none waits to be let in."""
 
     daemon_threads = True
-    request_queue_size = (
-        128  # beyond it, Linux drops who knocks, and that one comes back in a second
-    )
+    # Beyond it, Linux drops who knocks, and that one comes back in a second.
+    request_queue_size = 128
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from condaw import process
+from condaw.layout import META
 from condaw.outcome import CannotError
 from condaw.project import python_in
 
@@ -49,7 +50,7 @@ def variables(prefix: Path) -> dict[str, str]:
 def _own_variables(prefix: Path) -> dict[str, str]:
     """Variables that packages or `conda env config vars set` have put into the environment."""
     found: dict[str, str] = {}
-    state = prefix / "conda-meta" / "state"
+    state = prefix / META / "state"
     files = sorted((prefix / "etc" / "conda" / "env_vars.d").glob("*.json"))
     for file in [*files, *([state] if state.exists() else [])]:
         try:

@@ -33,7 +33,6 @@ from condaw.project import Project
 if TYPE_CHECKING:
     from condaw.lock import Package
 
-
 WHEELS = "wheels"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """What condaw may run on where the bundle is opened."""

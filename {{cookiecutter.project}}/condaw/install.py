@@ -44,17 +44,17 @@ def create(
     with exclusive(name, project.prefix), _stoppable():
         staging = project.staging
         _clean_up(project)
-        if stamp.state(project.root)[0] == "ready" and not repair:
+        ready = stamp.state(project.root)[0] == "ready"
+        if ready and not repair:
             return  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
-            if repair and stamp.state(project.root)[0] == "ready":
+            if ready:
                 damage = verify(project, project.prefix, packages)
                 _forget([f for f in damage if _is_shared(project.prefix, f)], packages)
             findings = _fill(project, packages, archives)
             if findings:
-                _forget(findings, packages)
-                damaged = {finding.package for finding in findings if finding.package}
-                console.note(f"damaged in the cache, fetched again: {', '.join(sorted(damaged))}")
+                if damaged := _forget(findings, packages):
+                    console.note(f"damaged in the cache, fetched again: {', '.join(damaged)}")
                 folders.discard(staging)
                 findings = _fill(project, packages, archives)
             if findings:
@@ -149,11 +149,12 @@ def _is_shared(prefix: Path, finding: Finding) -> bool:
         return False
 
 
-def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> None:
-    """Drop the packages that `findings` name from the caches."""
-    names = {finding.package for finding in findings if finding.package}
-    wheels.forget(sorted(names))
+def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[str]:
+    """Drop the packages that `findings` name from the caches; gives their names."""
+    names = sorted({finding.package for finding in findings if finding.package})
+    wheels.forget(names)
     forget([p for p in packages if p.manager == "conda" and p.name in names])
+    return names
 
 
 def _swap(project: Project) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from condaw.hashes import sha256_of
+from condaw.layout import META
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Manifest:
 
 def file_of(prefix: Path) -> Path:
     """Not a `.json`: conda reads every `conda-meta/*.json` as the record of a package."""
-    return prefix / "conda-meta" / "condaw.manifest"
+    return prefix / META / "condaw.manifest"
 
 
 def record_digests(prefix: Path, site: Path) -> dict[str, str]:
     """The sha256 of each package's record."""
-    files = [*(prefix / "conda-meta").glob("*.json"), *site.glob("*.dist-info/RECORD")]
+    files = [*(prefix / META).glob("*.json"), *site.glob("*.dist-info/RECORD")]
     return {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
 
 

@@ -46,6 +46,8 @@ def link(
 
 def forget(packages: Sequence[Package]) -> None:
     """Drop `packages` from the cache: a hard link may have carried an edit into it."""
+    if not packages:
+        return  # nobody is waited for in vain
     with exclusive("packages", f"the cache {cache_dir()}"):
         for package in packages:
             shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from condaw.layout import META
 from condaw.lock import Package
 from condaw.project import Project
 from condaw.specs import requested
@@ -24,7 +25,7 @@ def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> Non
     """Add to rattler's records in `prefix` what the lock does not hold, and begin a history."""
     specs = requested(project)
     for package in packages:
-        file = prefix / "conda-meta" / f"{package.stem}.json"
+        file = prefix / META / f"{package.stem}.json"
         record = json.loads(file.read_text(encoding="utf-8"))
         record |= _own_words(Path(record["extracted_package_dir"]))
         record |= {"url": package.url, "channel": package.channel}
@@ -35,7 +36,7 @@ def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> Non
             record |= {"requested_spec": spec, "requested_specs": [spec]}
         file.unlink()  # some file systems flush a file that is truncated and written again
         file.write_text(json.dumps(record), encoding="utf-8")
-    history = prefix / "conda-meta" / "history"
+    history = prefix / META / "history"
     history.write_text("\n".join(_history(packages, list(specs.values()))), encoding="utf-8")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
-import hashlib
 import json
 import os
 import re
@@ -24,12 +23,14 @@ from packaging.version import InvalidVersion, Version
 
 from condaw import activation, manifest, process
 from condaw.engine import last_line
+from condaw.hashes import sha256_of_open
+from condaw.layout import META
 from condaw.lock import Package
 from condaw.manifest import Manifest
 from condaw.outcome import Finding
 from condaw.project import Project, python_in, smoke_commands, table
 
-UNOWNED = {"conda-meta", "__pycache__", "CACHEDIR.TAG", ".DS_Store"}
+UNOWNED = {META, "__pycache__", "CACHEDIR.TAG", ".DS_Store"}
 """Names that no package owns: records, byte-code that Python writes, marks of other tools."""
 DATA = ("share/", "var/")
 """Where programs keep data of their own (Filesystem Hierarchy Standard): a kernel spec, a log."""
@@ -123,7 +124,7 @@ def _resolved(command: Sequence[str], env: dict[str, str]) -> list[str]:
 def _records(prefix: Path) -> list[dict[str, Any]]:
     """The records in conda-meta, one for each installed conda package."""
     records = []
-    for file in sorted((prefix / "conda-meta").glob("*.json")):
+    for file in sorted((prefix / META).glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
             if not _is_record(record):
@@ -343,20 +344,12 @@ def _difference(where: str, file: File, path: str, noted: Manifest) -> str | Non
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return "file-changed"
-        if file.sha256 and _sha256(descriptor, status.st_size, file.size) != file.sha256:
-            return "file-changed"
+        if file.sha256:
+            if file.size not in (None, status.st_size):
+                return "file-changed"
+            if sha256_of_open(descriptor, status.st_size) != file.sha256:
+                return "file-changed"
         mode = noted.modes.get(path, noted.mode)
         return None if stat.S_IMODE(status.st_mode) == mode else "file-mode"
     finally:
         os.close(descriptor)
-
-
-def _sha256(descriptor: int, remaining: int, size: int | None) -> str | None:
-    """The hash of an open file of `remaining` bytes, or None where that is not `size`."""
-    if size is not None and remaining != size:
-        return None
-    digest = hashlib.sha256()
-    while remaining > 0 and (chunk := os.read(descriptor, min(remaining, 1 << 20))):
-        digest.update(chunk)
-        remaining -= len(chunk)
-    return digest.hexdigest()
