@@ -16,16 +16,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from condaw import folders
+from condaw.environment import swap
 from harm import Resuming, assert_tidy, assert_told, point
 from loopback import served
 from machine import Machine
 
 CONDAW = [sys.executable, "-m", "condaw"]
 IMPATIENT = """
-from condaw import exclusive, process
+from condaw.base import file_lock
+from condaw.base import process
 from condaw.commands import main
-exclusive.WAIT = 0.2
+file_lock.WAIT = 0.2
 process.finish(main(["create"]))
 """
 
@@ -138,7 +139,7 @@ def test_during_create_an_environment_is_always_there_and_verify_finds_nothing(
     stamp = small / ".conda" / "conda-meta" / "condaw"
     again = "for _ in 1 2; do " + " ".join([*CONDAW, "create", "--repair", "-q"]) + "; done"
     code = (
-        "import pathlib; from condaw import process; from condaw.commands import main\n"
+        "import pathlib; from condaw.base import process; from condaw.commands import main\n"
         "codes = []\n"
         "while not pathlib.Path('over').exists(): codes.append(main(['verify', '-q']))\n"
         "print(len(codes), set(codes), flush=True); process.finish(0)\n"
@@ -192,9 +193,9 @@ def test_two_folders_change_places_in_one_step(tmp_path: Path) -> None:
     for folder in (one, other):
         folder.mkdir()
         (folder / f"of {folder.name}").touch()
-    assert folders.exchange(one, other) == (sys.platform in ("linux", "darwin"))
+    assert swap._exchange(one, other) == (sys.platform in ("linux", "darwin"))
     assert (one / "of other").exists() == (sys.platform in ("linux", "darwin"))
-    assert not folders.exchange(one, tmp_path / "missing")
+    assert not swap._exchange(one, tmp_path / "missing")
 
 
 def test_a_program_that_runs_while_create_replaces_its_environment_goes_on(

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from condaw import lock
-from condaw.outcome import CannotError
-from condaw.project import Project
-from condaw.specs import unmet
+from condaw.base.errors import CannotError
+from condaw.base.project import Project
+from condaw.lockfile import reader
+from condaw.lockfile.satisfies import unmet
 from machine import VERSION, Machine, Result
 from rattler import Channel
 from template import export
@@ -103,7 +103,7 @@ def update(machine: Machine, project: Path, *words: str) -> Result:
 def problems(project: Path) -> list[str]:
     """What condaw says to the lock, on one platform, without a network."""
     try:
-        packages = lock.read(project / "conda-lock.yml", "linux-64", CHANNEL)
+        packages = reader.read(project / "conda-lock.yml", "linux-64", CHANNEL)
     except CannotError as error:
         return [error.cause]
     return unmet(Project(project), packages)

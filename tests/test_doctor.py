@@ -35,7 +35,7 @@ def test_a_healthy_project_passes_every_check(shown: Path, machine: Machine) -> 
 def test_a_missing_environment_is_told_with_its_command(locked: Path, machine: Machine) -> None:
     environment = checks(locked, machine)["environment"]
     assert environment["ok"] is False
-    assert environment["advice"] == "run: python -m condaw create"
+    assert environment["next_step"] == "run: python -m condaw create"
 
 
 def test_a_channel_that_is_gone_is_told(locked: Path, machine: Machine, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_lock_that_lacks_what_is_asked_for_is_told(project: Path, machine: Mac
     environment.write_text(text, encoding="utf-8")
     check = checks(project, machine)["lock"]
     assert check["text"] == "environment.yml asks for numpy, which is not locked"
-    assert check["advice"] == "run: python -m condaw lock"
+    assert check["next_step"] == "run: python -m condaw lock"
 
 
 def test_it_writes_nothing(locked: Path, machine: Machine, tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ def test_uv_fetches_it_where_python_has_no_pip(
 def test_the_pip_that_python_carries_is_found_where_nothing_else_is(
     without_pip: Path, locked: Path, machine: Machine
 ) -> None:
-    code = "from condaw import engine, process; print(process.run(engine._installer()[:2]).stdout)"
+    code = (
+        "from condaw import engine; from condaw.base import process;"
+        "print(process.run(engine._installer()[:2]).stdout)"
+    )
     done = machine.run(without_pip, "-c", code, cwd=locked, PATH="/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
     assert "pip <command>" in done.stdout

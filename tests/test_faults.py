@@ -495,9 +495,10 @@ POINTS: dict[str, Point] = {
 COLD = [POINTS[name] for name in POINTS if "cached" in name or "unpacked" in name]
 FALLBACK = """
 import sys
-from condaw import folders, process
+from condaw.environment import swap
+from condaw.base import process
 from condaw.commands import main
-folders.exchange = lambda one, other: False
+swap._exchange = lambda one, other: False
 process.finish(main(["create"]))
 """
 

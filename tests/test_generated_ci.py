@@ -21,7 +21,7 @@ GITHUB_LINTERS = [
     ["check-jsonschema", "--builtin-schema=custom.github-workflows-require-timeout"],
 ]
 
-# A generated project's tests take a quarter of a minute; test_main.py runs them all.
+# A generated project's tests take a quarter of a minute; test_commands.py runs them all.
 QUICK = {"PYTEST_ADDOPTS": "tests/test_output.py"}
 
 

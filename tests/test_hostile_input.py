@@ -13,9 +13,11 @@ from pathlib import Path
 
 import fuzz
 import pytest
-from condaw import console, lock, stamp
-from condaw.outcome import CannotError
-from condaw.project import Project, smoke_commands, table
+from condaw.base import console
+from condaw.base.errors import CannotError
+from condaw.base.project import Project, smoke_commands, table
+from condaw.environment import state
+from condaw.lockfile import reader
 from machine import ROOT, VERSION, Machine
 
 BEYOND = "a character beyond U+FFFF: \U00020bb7"
@@ -62,13 +64,13 @@ YAML = {
 READ = """
 import sys
 from pathlib import Path
-from condaw import lock
-from condaw.outcome import CannotError
-from condaw.project import Project
+from condaw.lockfile import reader
+from condaw.base.errors import CannotError
+from condaw.base.project import Project
 project = Project(Path.cwd())
 for read in (
-    lambda: lock.channel_urls(project),
-    lambda: lock.read(project.lock_file, "linux-64", []),
+    lambda: reader.channel_urls(project),
+    lambda: reader.read(project.lock_file, "linux-64", []),
 ):
     try:
         read()
@@ -103,7 +105,7 @@ def test_files_as_windows_editors_write_them_are_read(start: bytes, tmp_path: Pa
     project = Project(tmp_path)
     text = b"channels:\n- conda-forge\n".replace(b"\n", b"\r\n")
     project.environment_yml.write_bytes(start + text)
-    assert len(lock.channel_urls(project)) == 1
+    assert len(reader.channel_urls(project)) == 1
 
 
 @pytest.mark.parametrize(
@@ -142,8 +144,8 @@ def test_a_stamp_of_another_shape_makes_an_environment_stale_or_broken(
 ) -> None:
     prefix = tmp_path / ".conda"
     (prefix / "conda-meta").mkdir(parents=True)
-    (prefix / stamp.MARK).write_text(text, encoding="utf-8")
-    assert stamp.state(tmp_path)[0] in ("broken", "stale")
+    (prefix / state.MARK).write_text(text, encoding="utf-8")
+    assert state.state(tmp_path)[0] in ("broken", "stale")
 
 
 def test_messages_show_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,16 +29,20 @@ os._exit(0)
 INSTALL = """
 import json, sys
 from pathlib import Path
-from condaw import lock, manifest, process, records, verify
-from condaw.packages import link
-from condaw.project import this_project
+from condaw.lockfile import environment_yml, reader
+from condaw.environment import snapshot
+from condaw.base import process
+from condaw.environment import conda_meta
+from condaw.environment import prefix as contents, verify
+from condaw.environment.conda_packages import link
+from condaw.base.project import this_project
 project, prefix, platform = this_project(), Path(sys.argv[1]), sys.argv[2]
-packages = lock.read(project.lock_file, platform, lock.channel_urls(project))
+packages = reader.read(project.lock_file, platform, environment_yml.channel_urls(project))
 if not prefix.exists():
     link(packages, prefix, prefix)
-    records.complete(project, prefix, packages)
-    manifest.write(prefix, verify.site_packages(prefix, packages), verify.walk(prefix))
-print(json.dumps([finding.as_dict() for finding in verify.verify(project, prefix, packages)]))
+    conda_meta.complete(project, prefix, packages)
+    snapshot.write(prefix, contents.site_packages(prefix, packages), contents.walk(prefix))
+print(json.dumps([finding.as_dict() for finding in verify.compare(project, prefix, packages)]))
 process.finish(0)
 """
 

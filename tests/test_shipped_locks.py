@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from condaw import lock
-from condaw.project import Project
+from condaw.base.project import Project
+from condaw.lockfile import environment_yml, reader
 from machine import ROOT, Machine
 from test_relock import CHECK_INPUT_HASH
 
@@ -45,9 +45,9 @@ def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_aske
     assert pins["paramiko"].startswith("4." if profile.endswith("4") else "5.")
 
     versions = defaultdict(set)
-    channels = lock.channel_urls(Project(project))
+    channels = environment_yml.channel_urls(Project(project))
     for platform in PLATFORMS:
-        packages = lock.read(path, platform, channels)
+        packages = reader.read(path, platform, channels)
         assert all(p.url.startswith(f"{channels[0]}/") for p in packages if p.manager == "conda")
         for package in packages:
             versions[package.name].add(package.version)

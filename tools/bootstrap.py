@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "{{cookiecutter.project}}"))
 
-from condaw import indexes  # noqa: E402 - found through the line above
+from condaw.network import pip_config  # noqa: E402 - found through the line above
 
 SUPPORTED = (3, 11), (3, 14)
 
@@ -42,7 +42,7 @@ def main() -> None:
         subprocess.run([*pip, "--no-deps", *checked, str(only_uv)], check=True)
     uv = [str(scripts / "uv"), "pip", "install", "--python", python, "--no-progress", "--quiet"]
     command = [*uv, "--no-deps", *checked, str(requirements)]
-    subprocess.run(command, check=True, env=indexes.uv_environment())
+    subprocess.run(command, check=True, env=pip_config.uv_environment())
     (folder / "ready").touch()
 
 

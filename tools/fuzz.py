@@ -42,10 +42,21 @@ sys.path.insert(0, str(PROJECT))
 sys.pycache_prefix = str(ROOT / "build" / "pycache")
 set_hypothesis_home_dir(ROOT / "build" / "hypothesis")
 
-from condaw import activation, bundle, console, contents, indexes, lock, network, stamp  # noqa: E402
-from condaw import project as places  # noqa: E402
-from condaw.outcome import CannotError  # noqa: E402
-from condaw.verify import verify  # noqa: E402
+from condaw import bundle  # noqa: E402
+from condaw.base import console  # noqa: E402
+from condaw.base import project as places  # noqa: E402
+from condaw.base.errors import CannotError  # noqa: E402
+from condaw.environment import (
+    activation,
+    contents,
+    state,
+)
+from condaw.environment.verify import verify  # noqa: E402
+from condaw.lockfile import reader  # noqa: E402
+from condaw.network import (
+    channels,
+    pip_config,
+)
 
 Check = Callable[[Path, Any], None]
 TARGETS: dict[str, tuple[st.SearchStrategy[Any], Check]] = {}
@@ -153,7 +164,7 @@ def answered(call: Callable[[], object]) -> object:
 
 def small_lock() -> tuple[bytes, Any]:
     """A good lock of a few packages of one platform."""
-    content = lock.Loader(GOOD_LOCK.read_text(encoding="utf-8")).get_single_data()
+    content = reader.Loader(GOOD_LOCK.read_text(encoding="utf-8")).get_single_data()
     found = [e for e in content["package"] if e["platform"] == "linux-64"]
     wanted = ("python", "pip", "scp", "bzip2")
     content["package"] = [{**e, "dependencies": {}} for e in found if e["name"] in wanted]
@@ -168,7 +179,7 @@ CHANNELS = [str(Channel("conda-forge").base_url).rstrip("/")]
 def read_lock(folder: Path, data: bytes) -> None:
     path = folder / "conda-lock.yml"
     path.write_bytes(data)
-    packages = answered(lambda: lock.read(path, "linux-64", CHANNELS))
+    packages = answered(lambda: reader.read(path, "linux-64", CHANNELS))
     for package in packages if isinstance(packages, list) else ():
         if package.manager == "conda":
             assert package.record.url.startswith(CHANNELS[0])
@@ -186,7 +197,7 @@ ENVIRONMENT = {
 @target(files(as_yaml(ENVIRONMENT), ENVIRONMENT, as_yaml))
 def read_environment_yml(folder: Path, data: bytes) -> None:
     (folder / "environment.yml").write_bytes(data)
-    urls = answered(lambda: lock.channel_urls(places.Project(folder)))
+    urls = answered(lambda: reader.channel_urls(places.Project(folder)))
     for url in urls if isinstance(urls, list) else ():
         assert re.match(r"(https?|file)://", url), url
 
@@ -215,12 +226,12 @@ def read_pyproject(folder: Path, data: bytes) -> None:
 @target(damaged(b"condaw 3\n/x/.conda\n"))
 def read_stamp(folder: Path, data: bytes) -> None:
     project = places.Project(folder)
-    (project.prefix / stamp.MARK).parent.mkdir(parents=True, exist_ok=True)
-    (project.prefix / stamp.MARK).write_bytes(data)
+    (project.prefix / state.MARK).parent.mkdir(parents=True, exist_ok=True)
+    (project.prefix / state.MARK).write_bytes(data)
     python = places.python_in(project.prefix)
     python.parent.mkdir(exist_ok=True)
     python.touch()
-    assert stamp.state(folder)[0] in ("broken", "stale")
+    assert state.state(folder)[0] in ("broken", "stale")
 
 
 VARIABLES = {"version": 1, "env_vars": {"A": "1", "B": "x"}}
@@ -289,7 +300,7 @@ def verify_prefix(folder: Path, data: tuple[str, bytes]) -> None:
     (folder / "bin" / "a").write_bytes(b"abc")
     project = places.Project(folder)
     where = ("linux-64", "https://a.example/c/linux-64/python-3.13.1-0.conda", "0" * 64, None)
-    python = lock.Package("conda", "python", "3.13.1", *where, {}, 1)
+    python = reader.Package("conda", "python", "3.13.1", *where, {}, 1)
     findings = answered(lambda: verify(project, folder, [python]))
     for finding in findings if isinstance(findings, list) else ():
         assert console.plain(finding.text).isprintable()
@@ -327,9 +338,9 @@ CONDARC = {
 def read_condarc(folder: Path, data: bytes) -> None:
     (folder / ".condarc").write_bytes(data)
     os.environ["CONDARC"] = str(folder / ".condarc")
-    network.client.cache_clear()
-    answered(network.client)
-    answered(lambda: network.fetched_from(CHANNELS[0]))
+    channels.client.cache_clear()
+    answered(channels.client)
+    answered(lambda: channels.fetched_from(CHANNELS[0]))
 
 
 PIP = b"""\
@@ -347,7 +358,7 @@ no-index = true
 def read_pip_conf(folder: Path, data: bytes) -> None:
     (folder / "pip.conf").write_bytes(data)
     os.environ["PIP_CONFIG_FILE"] = str(folder / "pip.conf")
-    env = answered(indexes.uv_environment)
+    env = answered(pip_config.uv_environment)
     if isinstance(env, dict):
         assert not [name for name in env if b"\0" in os.fsencode(name + env[name])]
 

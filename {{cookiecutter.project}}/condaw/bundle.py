@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from condaw import console, engine, process
-from condaw.hashes import sha256_of
-from condaw.layout import LOCK
-from condaw.outcome import CannotError
-from condaw.project import Project
+from condaw import engine
+from condaw.base import console, process
+from condaw.base.errors import CannotError
+from condaw.base.layout import LOCK
+from condaw.base.project import Project
+from condaw.base.sha256 import sha256_of
 
 if TYPE_CHECKING:
-    from condaw.lock import Package
+    from condaw.lockfile.package import Package
 
 WHEELS = "wheels"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -45,7 +46,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def write(project: Project, file: Path, packages: Sequence[Package]) -> None:
     """Fetch `packages`, and the engine for their platforms, into `file`.
 
-    Raises CannotError, and leaves `file` as it was, when that cannot be done.
+    Raises CannotError, and leaves `file` as it was, if that cannot be done.
     """
     if not engine.pip():
         raise CannotError("this Python has no pip to fetch wheels with", "install pip for it")
@@ -69,10 +70,10 @@ def write(project: Project, file: Path, packages: Sequence[Package]) -> None:
 
 @contextlib.contextmanager
 def opened(project: Project, file: Path) -> Iterator[Path]:
-    """A folder with the content of the bundle `file`; pip and uv take wheels from it alone.
+    """Give a folder with the content of the bundle `file`; pip and uv take wheels from it alone.
 
-    Raises CannotError, before anything is changed, for a bundle that is damaged or that is not of
-    this project's lock.
+    Raises CannotError, before anything is changed, if the bundle is damaged or was made from
+    another lock.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -82,7 +83,7 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
         except (OSError, EOFError, ValueError, RuntimeError, *BROKEN) as error:
             reason = getattr(error, "strerror", None) or error
             raise CannotError(
-                f"the bundle {file} cannot be used: {reason}", "bring a whole copy of it"
+                f"the bundle {file} cannot be used: {reason}", "copy the file again"
             ) from None
         if not same_lock:
             raise CannotError(
@@ -98,9 +99,9 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
     """Fetch conda packages into the layout of a channel."""
     from rattler.package_streaming import download_to_path
 
-    from condaw import network
+    from condaw.network import channels
 
-    gate = asyncio.Semaphore(network.DOWNLOADS)
+    gate = asyncio.Semaphore(channels.DOWNLOADS)
 
     async def fetch(package: Package) -> None:
         target = folder / package.subdir / package.file_name
@@ -110,7 +111,7 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
                 if package.url.startswith("file:"):
                     shutil.copyfile(url2pathname(urlsplit(package.url).path), target)
                 else:
-                    await download_to_path(network.client(), package.url, target)
+                    await download_to_path(channels.client(), package.url, target)
             except Exception as error:
                 raise CannotError(
                     f"{package.name} could not be fetched: {' '.join(str(error).split())}",
@@ -158,16 +159,16 @@ def _pip_download(folder: Path, requirements: str, platform: str, python: str) -
     if result.returncode:
         raise CannotError(
             f"wheels for Python {python} on {platform} could not be fetched: "
-            + engine.last_line(result.stdout),
+            + process.last_line(result.stdout),
             "check the network, the proxy and pip's index settings, and run the command again",
         )
 
 
 def _wheel_platforms(platform: str) -> list[str]:
-    """The platform tags that pip is to accept for a subdir, the best first.
+    """Return the platform tags that pip is to accept for a subdir, the best first.
 
-    Source: PyPA specification, platform compatibility tags. pip itself goes down from a version
-    of macOS to all before it.
+    Source: PyPA specification, platform compatibility tags. For macOS, pip itself
+    adds all versions before the one given.
     """
     system, _, machine = platform.partition("-")
     if system == "linux":
@@ -200,11 +201,11 @@ def _unpack(file: Path, folder: Path) -> None:
 
 
 def _check_platform(file: Path, folder: Path) -> None:
-    """Load the engine, if need be from the bundle, and see that it is for this machine."""
+    """Load the engine, from the bundle if necessary, and check that it is for this machine."""
     with contextlib.suppress(CannotError):
         engine.load(engine.ENGINE)
 
-        from condaw.lock import this_platform
+        from condaw.lockfile.package import this_platform
 
         if (folder / this_platform()).is_dir():
             return

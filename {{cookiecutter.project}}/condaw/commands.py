@@ -1,38 +1,55 @@
-"""The commands, and one exit code for every outcome."""
+"""The commands: each with its options and its exit code.
+
+Most often `status` and `create` find nothing to do. So that they answer at once, this imports only
+what every command needs, and each command imports the rest.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from condaw import console, process, stamp
-from condaw.arguments import command_line, long_options
-from condaw.outcome import CANNOT, DRIFTED, FINE, CannotError, Finding, redacted
-from condaw.project import Project, cache_dir, this_project
+from condaw import __version__
+from condaw.base import console, layout, process
+from condaw.base.errors import CannotError, redacted
+from condaw.environment import state
 
+TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:
-    from condaw.lock import Package
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import Any
+
+    from condaw.base.project import Project
+    from condaw.environment.findings import Finding
+    from condaw.lockfile.package import Package
+
+OK, DRIFTED, CANNOT = 0, 1, 3
+"""Exit codes; argparse has 2 for a wrong command line."""
+EXIT_CODES = """\
+exit codes:
+  0  everything is as the lock says
+  1  drifted: the environment, or the lock, is not what it should be
+  2  usage: the command line is wrong
+  3  cannot: the work could not be done; the last lines say why, and what to run next
+  `run` and `shell` end with the exit code of what they ran.
+"""
+CREATE = "run: python -m condaw create"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    options = command_line(COMMANDS).parse_args(arguments)
+    """Run one command, and return its exit code."""
+    options = _parser().parse_args(arguments)
     console.quiet = options.quiet
     try:
-        code = int(options.command(this_project(), options))
+        code = int(options.function(options))
         sys.stdout.flush()
         return code
     except CannotError as error:
-        console.warn(f"cannot {options.verb}: {error.cause}", console.RED)
-        console.warn(f"next: {error.next_step}")
-        return CANNOT
-    except BrokenPipeError:  # who reads the output has seen enough
+        return _cannot(options.verb, error.cause, error.next_step)
+    except BrokenPipeError:  # whoever reads the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CANNOT
     except KeyboardInterrupt:
@@ -41,78 +58,137 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CONDAW_DEBUG"):
             raise
-        text = redacted(f"{type(error).__name__}: {error}")
-        console.warn(f"cannot {options.verb}: {text}", console.RED)
         step = "run it again with CONDAW_DEBUG=1, which shows where, and report that"
         if isinstance(error, ImportError):  # something has removed a part of the engine
+            from condaw.base.project import cache_dir
+
             step = f"remove the cache {cache_dir()}, and run the command again"
-        console.warn(f"next: {step}")
-        return CANNOT
+        return _cannot(options.verb, redacted(f"{type(error).__name__}: {error}"), step)
 
 
-def create(project: Project, options: argparse.Namespace) -> int:
-    """Make the environment what the lock says; nothing to do costs nothing.
+def _cannot(verb: str, cause: str, next_step: str) -> int:
+    console.warn(f"cannot {verb}: {cause}", console.RED)
+    console.warn(f"next: {next_step}")
+    return CANNOT
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the command line: each command's docstring is its summary and its examples."""
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m condaw",
+        description="This project's conda environment: made from conda-lock.yml, and verified.",
+        epilog=EXIT_CODES,
+        formatter_class=as_written,
+    )
+    parser.add_argument("--version", action="version", version=f"condaw {__version__}")
+    subparsers = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    for function, add_options in COMMANDS:
+        summary, _, examples = (function.__doc__ or "").partition("\n\n")
+        command = subparsers.add_parser(
+            function.__name__.removeprefix("do_"),
+            help=summary,
+            description=summary,
+            epilog=examples.replace("\n    ", "\n").strip(),
+            formatter_class=as_written,
+        )
+        command.set_defaults(function=function)
+        command.add_argument("-q", "--quiet", action="store_true", help="print only failures")
+        add_options(command)
+    return parser
+
+
+def _no_options(command: argparse.ArgumentParser) -> None:
+    """Add nothing."""
+
+
+def _json_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _create_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--repair", action="store_true", help="make it again, even if it is ready")
+    command.add_argument("--bundle", metavar="FILE", help="take everything from this bundle")
+
+
+def do_create(options: argparse.Namespace) -> int:
+    """Make the environment from the lock, and verify it.
 
     examples:
-      python -m condaw create                      make it, or see that it is made
+      python -m condaw create                      make it, or see that it is ready
       python -m condaw create --repair             make it again, from checked packages
       python -m condaw create --bundle FILE        without a network
     """
-    reason = stamp.nothing_to_do(project.root)
+    reason = state.nothing_to_do()
     if reason and not options.repair:
         console.note(reason, console.GREEN)
-        return FINE
-    made_from = stamp.inputs(project.root)
+        return OK
+    made_from = state.inputs(layout.ROOT)
+    project = _project()
     with _archives(project, options.bundle) as archives:
         packages = _locked(project)
-        from condaw import install, specs
+        from condaw.environment import create
+        from condaw.lockfile import satisfies
 
-        if unmet := specs.unmet(project, packages):
+        if unmet := satisfies.unmet(project, packages):
             raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
-        install.create(project, packages, made_from, repair=options.repair, archives=archives)
-    from condaw.verify import python_version, smoke
+        create.create_environment(
+            project, packages, made_from, repair=options.repair, archives=archives
+        )
+    from condaw.environment.smoke import smoke
 
-    findings = [*python_version(project.prefix, packages), *smoke(project)]
-    return _report(findings, f"created and verified {project.prefix}", as_json=False)
+    return _report(smoke(project, packages), f"created and verified {project.prefix}")
 
 
-def verify(project: Project, options: argparse.Namespace) -> int:
+def do_verify(options: argparse.Namespace) -> int:
     """Compare the environment with the lock, file by file, and run the smoke commands.
 
     examples:
       python -m condaw verify                      after an accident, or before a release
     """
+    project = _project()
     while True:
-        seen = stamp.identity(project.root)
+        seen = state.identity(layout.ROOT)
         try:
             findings, good = _examined(project)
         except OSError:
-            if stamp.identity(project.root) == seen:
+            if state.identity(layout.ROOT) == seen:
                 raise
             continue
-        if not findings or stamp.identity(project.root) == seen:
+        if not findings or state.identity(layout.ROOT) == seen:
             return _report(findings, good, as_json=options.json)
-        # Another condaw has replaced it meanwhile: look at the one that came.
+        # Another condaw has replaced it meanwhile: look at the new one.
 
 
-def status(project: Project, options: argparse.Namespace) -> int:
+def do_status(options: argparse.Namespace) -> int:
     """Say in milliseconds whether the environment is there and made from today's lock.
 
     examples:
       python -m condaw status                      is it up to date?
-      python -m condaw status -q                   in a git hook: speaks if something is due
+      python -m condaw status -q                   in a git hook: prints only if it is not
     """
-    state, reason = stamp.state(project.root)
+    word, reason = state.state()
     if options.json:
-        print(json.dumps({"state": state, "reason": reason, "prefix": str(project.prefix)}))
-    elif state != "ready":
-        _print(state, f": {reason}; run: python -m condaw create", good=False)
+        prefix = os.path.join(layout.ROOT, layout.PREFIX)
+        _print_json({"state": word, "reason": reason, "prefix": prefix})
+    elif word != "ready":
+        _print(word, f": {reason}; {CREATE}", good=False)
     elif not options.quiet:
-        _print(state, f": {reason}", good=True)
-    return FINE if state == "ready" else DRIFTED
+        _print(word, f": {reason}", good=True)
+    return OK if word == "ready" else DRIFTED
 
 
-def lock(project: Project, options: argparse.Namespace) -> int:
+def _lock_options(command: argparse.ArgumentParser) -> None:
+    _json_option(command)
+    one = command.add_mutually_exclusive_group().add_argument
+    one("--check", action="store_true", help="only say whether it is fresh")
+    one("--pin", action="store_true", help="and write exact versions to environment.yml")
+    one("--update", nargs="+", metavar="NAME", help="move only these and their dependencies")
+    command.add_argument("--platform", nargs="+", metavar="SUBDIR", help="solve only for these")
+    command.add_argument("--markdown", action="store_true", help="print a table of the changes")
+
+
+def do_lock(options: argparse.Namespace) -> int:
     """Solve environment.yml into conda-lock.yml, or check that the lock is fresh.
 
     examples:
@@ -123,27 +199,41 @@ def lock(project: Project, options: argparse.Namespace) -> int:
     from condaw import engine
 
     engine.load(engine.ENGINE, engine.RELOCK)
-    from condaw import relock
-    from condaw.changes import as_markdown, as_text
+    from condaw.lockfile import diff, solve
 
+    project = _project()
     if options.check:
-        stale = relock.stale_platforms(project)
-        text = "conda-lock.yml was made from another environment.yml; run: python -m condaw lock"
-        findings = [Finding("lock-stale", f"{platform}: {text}") for platform in stale]
-        good = "conda-lock.yml is fresh: it was made from this environment.yml"
-        return _report(findings, good, as_json=options.json)
+        return _check_lock(project, as_json=options.json)
     if options.pin:
-        changes = relock.pin(project)
+        changes = solve.pin(project)
     else:
-        changes = relock.relock(project, options.update or (), options.platform or ())
+        changes = solve.relock(project, options.update or (), options.platform or ())
     if options.json:
-        print(json.dumps([change.as_dict() for change in changes], indent=1))
+        _print_json([vars(change) for change in changes])
     else:
-        print(as_markdown(changes) if options.markdown else as_text(changes))
-    return FINE
+        print(diff.as_markdown(changes) if options.markdown else diff.as_text(changes))
+    return OK
 
 
-def bundle(project: Project, options: argparse.Namespace) -> int:
+def _check_lock(project: Project, *, as_json: bool) -> int:
+    from condaw.environment.findings import Finding, Kind
+    from condaw.lockfile import solve
+
+    text = "conda-lock.yml was made from another environment.yml; run: python -m condaw lock"
+    stale = solve.stale_platforms(project)
+    findings = [Finding(Kind.LOCK_STALE, f"{platform}: {text}") for platform in stale]
+    good = "conda-lock.yml is fresh: it was made from this environment.yml"
+    return _report(findings, good, as_json=as_json)
+
+
+def _bundle_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="the bundle to write")
+    command.add_argument(
+        "--platform", nargs="+", metavar="SUBDIR", help="for these, not for this machine"
+    )
+
+
+def do_bundle(options: argparse.Namespace) -> int:
     """Put everything that the lock names into one file, for a machine without a network.
 
     examples:
@@ -153,46 +243,56 @@ def bundle(project: Project, options: argparse.Namespace) -> int:
     from condaw import engine
 
     engine.load(engine.ENGINE)
-    from condaw import bundle, lock
+    from pathlib import Path
 
-    channels = lock.channel_urls(project)
-    platforms = options.platform or [lock.this_platform()]
-    packages = [p for name in platforms for p in lock.read(project.lock_file, name, channels)]
-    bundle.write(project, options.file, packages)
-    console.note(f"wrote {options.file}, {options.file.stat().st_size / 1e6:.0f} MB")
-    return FINE
+    from condaw import bundle
+    from condaw.lockfile import environment_yml, package, reader
+
+    project, file = _project(), Path(options.file)
+    urls = environment_yml.channel_urls(project)
+    platforms = options.platform or [package.this_platform()]
+    packages = [p for name in platforms for p in reader.read(project.lock_file, name, urls)]
+    bundle.write(project, file, packages)
+    console.note(f"wrote {file}, {file.stat().st_size / 1e6:.0f} MB")
+    return OK
 
 
-def run(project: Project, options: argparse.Namespace) -> int:
-    """Become the given command, in the activated environment.
+def _run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")
+
+
+def do_run(options: argparse.Namespace) -> int:
+    """Run a command in the activated environment.
 
     examples:
       python -m condaw run -- pytest -x            the tests
       python -m condaw run -- python               a Python prompt
     """
-    from condaw import activation
+    from condaw.environment import activation
 
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     if not words:
-        command_line(COMMANDS).error("run: name the command to run, as in: run -- pytest")
-    env = activation.variables(_prefix(project))
+        _parser().error("run: name the command to run, as in: run -- pytest")
+    env = activation.variables(_usable_prefix())
     try:
         process.become(words, env)
     except OSError as error:
-        raise CannotError(f"{words[0]}: {error.strerror}", "see that it is installed") from None
+        cause = f"{words[0]}: {error.strerror}"
+        raise CannotError(cause, "check that the environment has it") from None
 
 
-def shell(project: Project, options: argparse.Namespace) -> int:
-    """Start the user's shell in the activated environment.
+def do_shell(options: argparse.Namespace) -> int:
+    """Start your shell in the activated environment.
 
     examples:
       python -m condaw shell                       leave it with: exit
     """
     import tempfile
+    from pathlib import Path
 
-    from condaw import activation
+    from condaw.environment import activation
 
-    prefix = _prefix(project)
+    prefix = _usable_prefix()
     env = activation.variables(prefix)
     with tempfile.TemporaryDirectory() as folder:
         command = activation.shell_command(prefix, env, Path(folder))
@@ -200,105 +300,120 @@ def shell(project: Project, options: argparse.Namespace) -> int:
         return process.attached(command, env)
 
 
-def doctor(project: Project, options: argparse.Namespace) -> int:
-    """Look at machine, cache, network, lock and environment, and say what to do.
+def do_doctor(options: argparse.Namespace) -> int:
+    """Check machine, cache, network, lock and environment, and say what to do next.
 
     examples:
       python -m condaw doctor                      read it, or paste it into a ticket
     """
     from condaw.doctor import examine
 
-    checks = examine(project)
+    checks = examine(_project())
     if options.json:
-        print(json.dumps([check.as_dict() for check in checks], indent=1))
+        _print_json([vars(check) for check in checks])
     else:
         for check in checks:
             _print("ok  " if check.ok else "FAIL", f" {check}", good=check.ok)
-    return FINE if all(check.ok for check in checks) else DRIFTED
+    return OK if all(check.ok for check in checks) else DRIFTED
 
 
-def completion(project: Project, options: argparse.Namespace) -> int:
-    """Print what makes `condaw` a command of your shell, with completion.
+def _project() -> Project:
+    from condaw.base.project import this_project
 
-    examples:
-      python -m condaw completion bash >> ~/.bashrc
-      python -m condaw completion zsh >> ~/.zshrc
-      python -m condaw completion fish > ~/.config/fish/conf.d/condaw.fish
-    """
-    from condaw.completion import script
-
-    print(script(options.shell, long_options(command_line(COMMANDS))))
-    return FINE
+    return this_project()
 
 
 def _locked(project: Project) -> list[Package]:
-    """What the lock holds for this machine. Loads the engine: import what needs it afterwards."""
+    """Return what the lock holds for this machine.
+
+    Loads the engine: what needs it is to be imported afterwards.
+    """
     from condaw import engine
 
     engine.load(engine.ENGINE)
-    from condaw import lock
+    from condaw.lockfile import environment_yml, package, reader
 
-    return lock.read(project.lock_file, lock.this_platform(), lock.channel_urls(project))
+    urls = environment_yml.channel_urls(project)
+    return reader.read(project.lock_file, package.this_platform(), urls)
 
 
 def _examined(project: Project) -> tuple[list[Finding], str]:
-    """All findings about the environment, and what to say if there are none."""
-    state, reason = stamp.state(project.root)
-    if state in ("missing", "foreign"):
-        raise CannotError(reason, "run: python -m condaw create")
+    """Return all findings about the environment, and what to say if there are none."""
+    word, reason = state.state()
+    if word in ("missing", "foreign"):
+        raise CannotError(reason, CREATE)
     packages = _locked(project)
-    from condaw import specs
-    from condaw.verify import python_version, smoke, verify
+    from condaw.environment import verify
+    from condaw.environment.findings import Finding, Kind
+    from condaw.environment.smoke import smoke
+    from condaw.lockfile import satisfies
 
-    findings = [Finding("environment-stale", reason)] if state == "stale" else []
-    findings += [Finding("lock-stale", text) for text in specs.unmet(project, packages)]
-    findings += verify(project, project.prefix, packages)
-    findings += python_version(project.prefix, packages)
-    findings += smoke(project)
+    findings = [Finding(Kind.ENVIRONMENT_STALE, reason)] if word == "stale" else []
+    findings += [Finding(Kind.LOCK_STALE, text) for text in satisfies.unmet(project, packages)]
+    findings += verify.compare(project, project.prefix, packages)
+    findings += smoke(project, packages)
     return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
 
 
-def _archives(project: Project, file: Path | None) -> AbstractContextManager[Path | None]:
-    """The folder that has the conda packages of the bundle `file`; None where none is given."""
+def _archives(project: Project, file: str | None) -> AbstractContextManager[Path | None]:
+    """Return the folder that has the conda packages of the bundle `file`, None if none is given."""
+    from contextlib import nullcontext
+    from pathlib import Path
+
     if file is None:
         return nullcontext()
     from condaw import bundle
 
-    return bundle.opened(project, file)
+    return bundle.opened(project, Path(file))
 
 
-def _prefix(project: Project) -> Path:
-    """The prefix, ready to be used; a stale one is used with a warning."""
-    state, reason = stamp.state(project.root)
-    if state in ("missing", "foreign", "broken"):
-        raise CannotError(reason, "run: python -m condaw create")
-    if state == "stale":
+def _usable_prefix() -> Path:
+    """Return the prefix, with a warning if it is stale. Raises CannotError if it is not there."""
+    word, reason = state.state()
+    if word in ("missing", "foreign", "broken"):
+        raise CannotError(reason, CREATE)
+    if word == "stale":
         console.note(f"the environment is stale ({reason}); to renew it: python -m condaw create")
-    return project.prefix
+    return _project().prefix
 
 
 def _print(word: str, rest: str, *, good: bool) -> None:
-    """A line of a result, which begins with a word that says how good it is."""
+    """Print a line of a result, which begins with a word that says how good it is."""
     colour = console.GREEN if good else console.RED
     print(console.painted(word, colour, sys.stdout) + console.plain(rest))
 
 
-def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool) -> int:
-    """Show findings, on stdout as JSON or on stderr as lines; returns the exit code."""
+def _print_json(result: Any) -> None:
+    import json
+
+    print(json.dumps(result, indent=1))
+
+
+def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool = False) -> int:
+    """Print findings, on stdout as JSON or on stderr as lines, and return the exit code."""
     if as_json:
-        report = {"ok": not findings, "findings": [finding.as_dict() for finding in findings]}
-        print(json.dumps(report, indent=1))
-    for finding in [] if as_json else findings:
-        console.warn(f"{finding.kind}: {finding.text}", console.RED)
-    if findings and not as_json:
+        _print_json({"ok": not findings, "findings": [f.as_dict() for f in findings]})
+    elif findings:
+        for finding in findings:
+            console.warn(f"{finding.kind.value}: {finding.text}", console.RED)
+        repair = any(finding.kind.repairable for finding in findings)
         count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
-        repair = any(
-            f.kind.startswith(("package-", "file-", "record-", "project-")) for f in findings
-        )
-        console.warn(count + ("; to mend: python -m condaw create --repair" if repair else ""))
-    elif not findings and not as_json:
+        step = "; to repair it: python -m condaw create --repair" if repair else ""
+        console.warn(count + step)
+    else:
         console.note(good_news, console.GREEN)
-    return DRIFTED if findings else FINE
+    return DRIFTED if findings else OK
 
 
-COMMANDS = (create, verify, status, lock, bundle, run, shell, doctor, completion)
+COMMANDS: tuple[
+    tuple[Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]], ...
+] = (
+    (do_create, _create_options),
+    (do_verify, _json_option),
+    (do_status, _json_option),
+    (do_lock, _lock_options),
+    (do_bundle, _bundle_options),
+    (do_run, _run_options),
+    (do_shell, _no_options),
+    (do_doctor, _json_option),
+)

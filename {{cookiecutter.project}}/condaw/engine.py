@@ -1,7 +1,7 @@
 """The libraries that do the work: hash-pinned, in a per-user cache, shared by all projects.
 
 condaw starts on Python's standard library alone. `load` makes the pinned packages importable:
-in place where this interpreter holds them already, else from a folder that pip fills once.
+in place if this interpreter holds them already, else from a folder that pip fills once.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from condaw import process
-from condaw.console import note
-from condaw.exclusive import exclusive
-from condaw.outcome import CannotError, redacted
-from condaw.project import cache_dir, remedy, unwritable_cache
+from condaw.base import process
+from condaw.base.console import note
+from condaw.base.errors import CannotError, next_step_after
+from condaw.base.file_lock import exclusive
+from condaw.base.project import cache_dir, unwritable_cache
 
 ENGINE = Path(__file__).with_name("engine.txt")
-"""Makes and verifies environments: py-rattler, uv and a few small libraries."""
+"""What makes and verifies environments: py-rattler, uv and a few small libraries."""
 RELOCK = Path(__file__).with_name("relock.txt")
-"""conda-lock and what it needs; only `condaw lock` loads it."""
+"""conda-lock and its dependencies; only `condaw lock` loads it."""
 
 
 def load(*requirement_files: Path) -> None:
-    """Make the packages of `requirement_files` importable, fetching them when they are nowhere.
+    """Make the packages of `requirement_files` importable, fetching them if they are nowhere.
 
-    Raises CannotError when they cannot be fetched.
+    Raises CannotError if they cannot be fetched.
     """
     for requirements in reversed(requirement_files):
         if not importable(requirements):
@@ -38,7 +38,7 @@ def load(*requirement_files: Path) -> None:
 
 
 def importable(requirements: Path) -> bool:
-    """Whether this interpreter holds each package in just the pinned version."""
+    """Return whether this interpreter holds each package in exactly the pinned version."""
     pins = re.findall(r"^([\w.-]+)==(\S+) \\$", requirements.read_text(encoding="utf-8"), re.M)
     found: dict[str, str] = {}
     for place in sys.path:
@@ -49,20 +49,18 @@ def importable(requirements: Path) -> bool:
     return all(found.get(_normalized(name)) == version for name, version in pins)
 
 
-def _normalized(name: str) -> str:
-    """PyPA specification, names and normalization."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def folder(requirements: Path) -> Path:
-    """Where the packages of `requirements` belong for this kind of Python and machine."""
+    """Return where the packages of `requirements` belong for this kind of Python and machine."""
     kind = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     return cache_dir() / f"{requirements.stem}-{digest}-{kind}"
 
 
 def ensure(requirements: Path) -> Path:
-    """The folder of `requirements`, filled when it is not there yet."""
+    """Return the folder of `requirements`, filled if it was not there yet.
+
+    Raises CannotError if that cannot be done.
+    """
     target = folder(requirements)
     if target.is_dir():
         return target
@@ -85,34 +83,11 @@ def ensure(requirements: Path) -> Path:
     return target
 
 
-def _fill(target: Path, requirements: Path) -> None:
-    command = [*_installer(), "--target", str(target), "--requirement", str(requirements)]
-    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    result = process.run(command, env=pip_environment())
-    if result.returncode:
-        raise CannotError(
-            f"the packages of condaw/{requirements.name} could not be fetched: "
-            + last_line(result.stdout),
-            remedy(result.stdout, "check the network, the proxy and pip's index settings")
-            + ", and run the command again",
-        )
-
-
-def _installer() -> list[str]:
-    """The installer at hand, as it is told to install."""
-    if words := pip():
-        return [*words, "install", "--quiet", "--disable-pip-version-check"]
-    if uv := shutil.which("uv"):
-        alone = ["--no-index"] if os.environ.get("PIP_NO_INDEX") else []
-        return [uv, "pip", "install", "--quiet", "--python", sys.executable, *alone]
-    raise CannotError(
-        f"this Python ({sys.executable}) has neither pip nor uv to fetch packages with",
-        "install pip for it (on Debian: apt install python3-pip) or uv, and run the command again",
-    )
-
-
 def pip() -> list[str]:
-    """pip of this Python, or the one that Python carries along; empty where there is neither."""
+    """Return the words that start pip: this Python's, or the one that Python carries along.
+
+    Empty if there is neither.
+    """
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     if importlib.util.find_spec("ensurepip"):
@@ -125,11 +100,36 @@ def pip() -> list[str]:
 
 
 def pip_environment() -> dict[str, str]:
-    """The process environment, without what a pip.conf for everyday use may ask for."""
+    """Return the process environment, without what a pip.conf for everyday use may ask for."""
     return dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
 
 
-def last_line(output: str) -> str:
-    """The last line of a program's output that says something: most often its error."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return redacted(lines[-1]) if lines else "no message"
+def _normalized(name: str) -> str:
+    """Source: PyPA specification, names and normalization."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _fill(target: Path, requirements: Path) -> None:
+    command = [*_installer(), "--target", str(target), "--requirement", str(requirements)]
+    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    result = process.run(command, env=pip_environment())
+    if result.returncode:
+        next_step = "check the network, the proxy and pip's index settings"
+        raise CannotError(
+            f"the packages of condaw/{requirements.name} could not be fetched: "
+            + process.last_line(result.stdout),
+            f"{next_step_after(result.stdout, next_step)}, and run the command again",
+        )
+
+
+def _installer() -> list[str]:
+    """Return the words that start an installer and tell it to install."""
+    if words := pip():
+        return [*words, "install", "--quiet", "--disable-pip-version-check"]
+    if uv := shutil.which("uv"):
+        alone = ["--no-index"] if os.environ.get("PIP_NO_INDEX") else []
+        return [uv, "pip", "install", "--quiet", "--python", sys.executable, *alone]
+    raise CannotError(
+        f"this Python ({sys.executable}) has neither pip nor uv to fetch packages with",
+        "install pip for it (on Debian: apt install python3-pip) or uv, and run the command again",
+    )

@@ -1,0 +1,248 @@
+"""`python -m condaw`: every outcome has its exit code, and says what to do next."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from condaw.commands import main as condaw_main
+from machine import Machine
+
+OK, DRIFTED, USAGE, CANNOT = 0, 1, 2, 3
+
+
+def test_create_makes_verifies_and_then_has_nothing_to_do(project: Path, machine: Machine) -> None:
+    first = machine.condaw(project, "create")
+    assert (first.returncode, first.stdout) == (OK, "")
+    said = [line for line in first.stderr.splitlines() if " waiting for " not in line]
+    assert said == [
+        "condaw: installing 20 conda packages and 5 from PyPI",
+        f"condaw: created and verified {project / '.conda'}",
+    ]
+    second = machine.condaw(project, "create")
+    assert second.returncode == OK
+    assert second.stderr == "condaw: nothing to do: the environment is what conda-lock.yml says\n"
+
+
+def test_nothing_to_do_starts_without_the_engine(made: Path, machine: Machine) -> None:
+    bare = [sys.executable, "-S", "-I", "-c"]
+    code = (
+        f"import sys; sys.path.insert(0, {str(made)!r}); from condaw.commands import main;"
+        "assert main(['create']) == 0; assert 'rattler' not in sys.modules"
+    )
+    assert machine.run(*bare, code, cwd=made).returncode == OK
+
+
+def test_nothing_to_do_is_answered_before_anything_is_loaded(made: Path, machine: Machine) -> None:
+    done = machine.run(sys.executable, "-X", "importtime", "-m", "condaw", "create", cwd=made)
+    assert done.stderr.endswith("nothing to do: the environment is what conda-lock.yml says\n")
+    loaded = re.findall(r"\| +(\S+)$", done.stderr, re.M)
+    assert "condaw.environment.state" in loaded
+    assert not {"argparse", "json", "pathlib", "hashlib", "condaw.commands"} & {*loaded}
+
+
+def test_quiet_says_nothing_when_all_is_well(project: Path, machine: Machine) -> None:
+    done = machine.condaw(project, "create", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (OK, "", "")
+
+
+def test_status_tells_the_states_apart(project: Path, machine: Machine) -> None:
+    def state() -> tuple[int, str]:
+        done = machine.condaw(project, "status", "--json")
+        return done.returncode, json.loads(done.stdout)["state"]
+
+    assert state() == (DRIFTED, "missing")
+    assert machine.condaw(project, "create").returncode == OK
+    assert state() == (OK, "ready")
+    lock = project / "conda-lock.yml"
+    lock.write_text(lock.read_text(encoding="utf-8") + "# touched\n", encoding="utf-8")
+    assert state() == (DRIFTED, "stale")
+    (project / ".conda" / "conda-meta" / "condaw").write_text("{", encoding="utf-8")
+    assert state() == (DRIFTED, "broken")
+    (project / ".conda" / "conda-meta" / "condaw").unlink()
+    assert state() == (DRIFTED, "foreign")
+
+
+def test_a_moved_project_is_stale_and_create_makes_it_right(made: Path, machine: Machine) -> None:
+    moved = made.rename(made.with_name("moved here"))
+    done = machine.condaw(moved, "status")
+    assert done.returncode == DRIFTED
+    assert "the project has moved" in done.stdout
+    assert machine.condaw(moved, "create").returncode == OK
+    where = machine.condaw(moved, "run", "--", "python", "-c", "import sys; print(sys.prefix)")
+    assert where.stdout.strip() == str(moved / ".conda")
+
+
+def test_create_never_touches_a_folder_that_it_did_not_make(
+    project: Path, machine: Machine
+) -> None:
+    (project / ".conda").mkdir()
+    (project / ".conda" / "precious").write_text("keep me", encoding="utf-8")
+    done = machine.condaw(project, "create")
+    assert done.returncode == CANNOT
+    assert "was not made by condaw" in done.stderr
+    assert (project / ".conda" / "precious").read_text(encoding="utf-8") == "keep me"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["fly"], [], ["create", "--fly"], ["lock", "--check", "--pin"], ["run"]],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_usage(words: list[str], locked: Path, machine: Machine) -> None:
+    done = machine.condaw(locked, *words)
+    assert done.returncode == USAGE
+    assert done.stderr.startswith("usage: python -m condaw")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "next_step"),
+    [
+        (["verify"], "python -m condaw create"),
+        (["run", "--", "true"], "python -m condaw create"),
+        (["shell"], "python -m condaw create"),
+    ],
+)
+def test_without_an_environment_the_next_step_is_named(
+    command: list[str], next_step: str, locked: Path, machine: Machine
+) -> None:
+    done = machine.condaw(locked, *command)
+    assert done.returncode == CANNOT
+    assert next_step in done.stderr.splitlines()[-1]
+
+
+def test_without_a_lock_create_says_how_to_get_one(project: Path, machine: Machine) -> None:
+    (project / "conda-lock.yml").unlink()
+    done = machine.condaw(project, "create")
+    assert done.returncode == CANNOT
+    assert done.stderr.splitlines()[-1] == "condaw: next: run: python -m condaw lock"
+
+
+def test_help_lists_the_commands_and_the_exit_codes(locked: Path, machine: Machine) -> None:
+    text = machine.condaw(locked, "--help").stdout
+    for word in ("create", "verify", "status", "lock", "run", "shell", "doctor", "exit codes"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    "verb", ["create", "verify", "status", "lock", "bundle", "run", "shell", "doctor", "completion"]
+)
+def test_the_help_of_a_command_has_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        condaw_main([verb, "--help"])
+    text = capsys.readouterr().out
+    assert f"examples:\n  python -m condaw {verb}" in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+@pytest.mark.parametrize(
+    ("settings", "coloured"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+    ],
+)
+def test_colours_are_for_terminals_and_for_who_wants_them(
+    settings: dict[str, str], coloured: bool, locked: Path, machine: Machine
+) -> None:
+    import pty
+
+    bare = {name: value for name, value in machine.env.items() if not name.endswith("_COLOR")}
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "condaw", "status"]
+    subprocess.run(command, cwd=locked, env={**bare, **settings}, stdout=theirs, check=False)
+    os.close(theirs)
+    line = os.read(ours, 4096).decode()
+    os.close(ours)
+    word = "\x1b[31mmissing\x1b[m" if coloured else "missing"
+    assert line.startswith(f"{word}: there is no environment yet; run: python -m condaw create")
+
+
+def test_run_ends_as_the_command_ends_and_finds_it_in_the_environment(
+    shown: Path, machine: Machine
+) -> None:
+    code = "import sys; print(sys.prefix); sys.exit(42)"
+    done = machine.condaw(shown, "run", "--", "python", "-c", code)
+    assert (done.returncode, done.stdout.strip()) == (42, str(shown / ".conda"))
+    missing = machine.condaw(shown, "run", "--", "no-such-program")
+    assert missing.returncode == CANNOT
+    assert "no-such-program" in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+
+def test_the_working_directory_does_not_matter(
+    shown: Path, machine: Machine, tmp_path: Path
+) -> None:
+    done = machine.run(
+        sys.executable, "-m", "condaw", "status", cwd=tmp_path, PYTHONPATH=str(shown)
+    )
+    assert done.returncode == OK
+
+
+def test_the_generated_projects_own_tests_pass_in_its_environment(
+    made: Path, machine: Machine
+) -> None:
+    done = machine.condaw(made, "run", "--", "pytest", "-q")
+    assert done.returncode == OK, done.stdout
+    verified = machine.condaw(made, "verify")
+    assert verified.returncode == OK, verified.stderr
+
+
+def test_an_error_that_nobody_foresaw_is_two_lines_and_a_way_to_see_more(
+    made: Path, machine: Machine
+) -> None:
+    (made / "condaw" / "activation.py").write_text("1 / 0\n", encoding="utf-8")
+    done = machine.condaw(made, "run", "--", "true")
+    assert done.returncode == CANNOT
+    assert "condaw: cannot run: ZeroDivisionError" in done.stderr
+    assert "CONDAW_DEBUG=1" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in machine.condaw(made, "run", "--", "true", CONDAW_DEBUG="1").stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "status", "doctor", "lock --check"])
+def test_json_output_is_json_and_nothing_else(command: str, shown: Path, machine: Machine) -> None:
+    done = machine.condaw(shown, *command.split(), "--json")
+    assert done.returncode == OK, done.stdout
+    json.loads(done.stdout)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+def test_shell_is_the_users_own_with_the_environment_in_front(
+    shown: Path, machine: Machine
+) -> None:
+    import pty
+
+    (machine.home / ".bashrc").write_text("export PATH=/usr/bin:/bin:$PATH\n", encoding="utf-8")
+    env = {**machine.env, "SHELL": "/bin/bash"}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(shown)
+        os.execve(sys.executable, [sys.executable, "-m", "condaw", "shell"], env)
+    os.write(terminal, b"command -v python; exit 7\n")
+    output = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        output += chunk
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert str(shown / ".conda" / "bin" / "python").encode() in output
+
+
+def test_a_reader_that_goes_away_is_no_failure_worth_a_word(shown: Path, machine: Machine) -> None:
+    command = f'"{sys.executable}" -m condaw completion bash | true'
+    done = machine.run("bash", "-c", command, cwd=shown)
+    assert done.stderr == ""

@@ -1,0 +1,1 @@
+"""What knows nothing of conda: errors, messages, processes, paths, hashes."""

@@ -1,0 +1,54 @@
+"""Messages for people: plain lines on stderr, so that stdout stays free for results."""
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing is slow to load
+if TYPE_CHECKING:
+    from typing import TextIO
+
+RED, GREEN = "31", "32"
+"""Colours of ECMA-48. They only repeat what the words say."""
+LONGEST = 2000
+"""Characters of one message."""
+
+quiet = False
+"""Set by `--quiet`: progress and good news are not printed; failures and findings are."""
+
+
+def note(text: str, colour: str = "") -> None:
+    """Print what is going on, unless quiet."""
+    if not quiet:
+        warn(text, colour)
+
+
+def warn(text: str, colour: str = "") -> None:
+    """Print `text` even when quiet."""
+    print(f"{painted('condaw:', colour, sys.stderr)} {plain(text)}", file=sys.stderr, flush=True)
+
+
+def plain(text: str) -> str:
+    """Return `text` as one line without control characters, which are shown as escapes.
+
+    Names and messages from archives, locks and other programs end up in what is printed.
+    """
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def on_terminal() -> bool:
+    """Return whether to draw progress."""
+    return not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, colour: str, stream: "TextIO") -> str:
+    """Return `text` in `colour` if `stream` is a terminal and the user does not say otherwise.
+
+    Sources: no-color.org, force-color.org.
+    """
+    able = stream.isatty() and os.environ.get("TERM") != "dumb"
+    able = able and (os.name != "nt" or "WT_SESSION" in os.environ)
+    wanted = not os.environ.get("NO_COLOR") and (os.environ.get("FORCE_COLOR") or able)
+    return f"\x1b[{colour}m{text}\x1b[m" if colour and wanted else text

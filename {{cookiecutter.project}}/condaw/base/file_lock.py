@@ -1,0 +1,93 @@
+"""One condaw at a time: a file lock that names its holder, and that ends with its process.
+
+Of the standard library alone, since the libraries themselves are fetched under such a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from condaw.base import console
+from condaw.base.errors import CannotError
+from condaw.base.project import cache_dir, unwritable_cache
+
+WAIT = 3600
+"""Seconds to wait for another condaw: as long as a large package may take to download."""
+PATIENCE = 2
+"""Seconds to wait before saying so."""
+STEP = 0.05
+"""Seconds between two tries."""
+
+clock = time.monotonic
+
+
+@contextlib.contextmanager
+def exclusive(name: str, subject: object) -> Iterator[None]:
+    """Hold the lock `name`, which guards `subject`, against other condaw processes.
+
+    Raises CannotError if another one holds it for longer than WAIT, or if the cache, where the
+    lock is, cannot be written.
+    """
+    holder = cache_dir() / "locks" / f"{name}.holder"
+    try:
+        holder.parent.mkdir(parents=True, exist_ok=True)
+        file = holder.with_suffix(".lock").open("a")
+    except OSError as error:
+        raise unwritable_cache(error) from None
+    with file:
+        if not _acquired(file, PATIENCE):
+            console.note(f"waiting for {_read(holder)}, which works on {subject}")
+            if not _acquired(file, WAIT):
+                raise CannotError(
+                    f"{_read(holder)} has been working on {subject} for more than {WAIT} s",
+                    "stop it, and run the command again",
+                )
+        command = " ".join(["condaw", *sys.argv[1:]])
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        with contextlib.suppress(OSError):  # a full disk is no reason to stop here
+            text = f"process {os.getpid()} (`{command}`, since {since})"
+            holder.write_text(text, encoding="utf-8")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                holder.unlink()
+
+
+def _acquired(file: IO[str], seconds: float) -> bool:
+    """Lock `file` until it is closed; return False if another process holds it for `seconds`."""
+    end = clock() + seconds
+    while not _locked(file.fileno()):
+        if clock() > end:
+            return False
+        time.sleep(STEP)
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    """Try once. Sources: flock(2); Microsoft's C run-time library, _locking."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _read(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8") or "another condaw"
+    except OSError:
+        return "another condaw"

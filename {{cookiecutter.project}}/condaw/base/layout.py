@@ -1,0 +1,21 @@
+"""The names of a project's files and folders.
+
+Without pathlib, which takes longer to load than `status` takes to answer.
+"""
+
+import os
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+"""The project that carries this copy of condaw."""
+LOCK = "conda-lock.yml"
+ENVIRONMENT = "environment.yml"
+PYPROJECT = "pyproject.toml"
+PREFIX = ".conda"
+STAGING = ".conda.part"
+"""Where an environment is built before it becomes the prefix."""
+RETIRED = ".conda.old"
+"""Where the old environment stays for the moment in which the new one becomes the prefix."""
+META = "conda-meta"
+"""The folder of a prefix for its records."""
+PYTHON = "python.exe" if os.name == "nt" else "bin/python"
+"""The interpreter of a prefix."""

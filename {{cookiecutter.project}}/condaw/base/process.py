@@ -1,0 +1,100 @@
+"""The one place where other programs are started, and where this one ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+TYPE_CHECKING = False  # typing is slow to load
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import NoReturn
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `command` without a shell, and return its exit code and its output as text.
+
+    stdout and stderr are one text. Raises OSError if the program cannot be started.
+    """
+    import subprocess
+
+    return subprocess.run(
+        resolved(command, env),
+        env=env,
+        cwd=cwd,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def attached(command: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run `command` on this terminal, wait for it, and return its exit code.
+
+    Ctrl-C is for the command alone. Raises OSError if it cannot be started.
+    """
+    import signal
+    import subprocess
+
+    with subprocess.Popen(resolved(command, env), env=env) as child:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """End as `command`: replaced by it, or, on Windows, waiting for it and passing its code on.
+
+    Raises OSError if the program cannot be started.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "nt":
+        finish(attached(command, env))
+    os.execvpe(command[0], list(command), dict(env))  # noqa: S606
+
+
+def resolved(command: Sequence[str | Path], env: Mapping[str, str] | None) -> list[str]:
+    """Return `command` with its program looked up on the PATH of `env`.
+
+    Windows would look on the PATH of this process. Source: CreateProcess, lpApplicationName.
+    """
+    import shutil
+
+    program, *words = map(str, command)
+    path = None if env is None else env.get("PATH")
+    return [shutil.which(program, path=path) or program, *words]
+
+
+def last_line(output: str) -> str:
+    """Return the last line of a program's output that is not blank: most often its error."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"
+
+
+def finish(code: int) -> NoReturn:
+    """Leave at once with `code`.
+
+    py-rattler can crash while the interpreter shuts down, after its work is done; so the
+    interpreter is not shut down. conda-lock leaves it to `atexit` to remove temporary folders.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

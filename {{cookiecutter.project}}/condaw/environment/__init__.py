@@ -1,0 +1,1 @@
+"""The conda prefix: built, put in place, verified, activated."""

@@ -1,0 +1,119 @@
+"""The variables of an activated environment: for `run`, for `shell`, for smoke commands.
+
+Source: conda's `conda/activate.py`: PATH entries, CONDA_* variables, variables of the
+environment, then the scripts in etc/conda/activate.d in the order of their names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from condaw.base import process
+from condaw.base.errors import CannotError
+from condaw.base.layout import META
+from condaw.base.project import python_in
+
+PRINT_ENVIRONMENT = "import json, os; print(); print(json.dumps(dict(os.environ)))"
+SOURCE_SCRIPTS = 'python=$1; code=$2; shift 2; for s; do . "$s"; done; exec "$python" -c "$code"'
+
+
+def variables(prefix: Path) -> dict[str, str]:
+    """Return the process environment with `prefix` activated in it.
+
+    Raises CannotError if the environment's variables or activation scripts are broken.
+    """
+    env = dict(os.environ)
+    entries = [str(entry) for entry in path_entries(prefix)]
+    kept = [entry for entry in env.get("PATH", "").split(os.pathsep) if entry not in entries]
+    env["PATH"] = os.pathsep.join([*entries, *kept])
+    env["CONDA_PREFIX"] = env["CONDA_DEFAULT_ENV"] = str(prefix)
+    env["CONDA_PROMPT_MODIFIER"] = f"({prefix.parent.name}) "
+    env["CONDA_SHLVL"] = "1"
+    # A PYTHONHOME of another Python breaks this one.
+    env.pop("PYTHONHOME", None)
+    env.update(_own_variables(prefix))
+    pattern = "*.bat" if os.name == "nt" else "*.sh"
+    scripts = sorted((prefix / "etc" / "conda" / "activate.d").glob(pattern))
+    return _after(scripts, prefix, env) if scripts else env
+
+
+def path_entries(prefix: Path) -> list[Path]:
+    """Return the folders that an activated environment puts in front of PATH."""
+    if os.name != "nt":
+        return [prefix / "bin"]
+    library = prefix / "Library"
+    inner = [library / "mingw-w64" / "bin", library / "usr" / "bin", library / "bin"]
+    return [prefix, *inner, prefix / "Scripts", prefix / "bin"]
+
+
+def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
+    """Return the command that starts the user's own shell, and complete `env` for it.
+
+    Start-up files often put other folders in front of PATH; bash and zsh are told to read the
+    file that this writes into `folder`, which puts the environment in front again.
+    """
+    if os.name == "nt":
+        return [env.get("COMSPEC", "cmd.exe")]
+    shell = env.get("SHELL") or "/bin/sh"
+    entries = ":".join(str(entry) for entry in path_entries(prefix))
+    env["CONDAW_PATH"] = entries
+    again = 'export PATH="$CONDAW_PATH:$PATH"\nPS1="$CONDA_PROMPT_MODIFIER$PS1"\n'
+    if Path(shell).name == "bash":
+        start = folder / "bashrc"
+        start.write_text(f"[ -f ~/.bashrc ] && . ~/.bashrc\n{again}", encoding="utf-8")
+        return [shell, "--rcfile", str(start), "-i"]
+    if Path(shell).name == "zsh":
+        home = env.get("ZDOTDIR", "$HOME")
+        start = folder / ".zshrc"
+        start.write_text(f'[ -f "{home}/.zshrc" ] && . "{home}/.zshrc"\n{again}', encoding="utf-8")
+        env["ZDOTDIR"] = str(folder)
+    return [shell, "-i"]
+
+
+def _own_variables(prefix: Path) -> dict[str, str]:
+    """Return the variables that packages or `conda env config vars set` put into the prefix."""
+    found: dict[str, str] = {}
+    state = prefix / META / "state"
+    files = sorted((prefix / "etc" / "conda" / "env_vars.d").glob("*.json"))
+    for file in [*files, *([state] if state.exists() else [])]:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            pairs = (content.get("env_vars", {}) if file == state else content).items()
+            if any("=" in name or b"\0" in os.fsencode(f"{name}{value}") for name, value in pairs):
+                raise ValueError("no operating system takes such a variable")
+        except (OSError, ValueError, AttributeError, RecursionError):
+            raise CannotError(
+                f"{file} does not hold environment variables as JSON",
+                "correct it, or make the environment again: python -m condaw create --repair",
+            ) from None
+        found |= {name: str(value) for name, value in pairs}
+    return found
+
+
+def _after(scripts: list[Path], prefix: Path, env: dict[str, str]) -> dict[str, str]:
+    """Return `env` as the packages' activation scripts leave it."""
+    python = str(python_in(prefix))
+    with tempfile.TemporaryDirectory() as folder:
+        if os.name == "nt":
+            batch = Path(folder, "activate.bat")
+            program = Path(folder, "print.py")
+            program.write_text(PRINT_ENVIRONMENT, encoding="utf-8")
+            calls = [f'@call "{script}"' for script in scripts]
+            batch.write_text("\n".join([*calls, f'@"{python}" "{program}"']), encoding="utf-8")
+            command = ["cmd", "/d", "/c", str(batch)]
+        else:
+            shell = shutil.which("bash") or "sh"
+            command = [shell, "-c", SOURCE_SCRIPTS, shell, python, PRINT_ENVIRONMENT]
+            command += map(str, scripts)
+        result = process.run(command, env=env)
+    try:
+        return {**json.loads(result.stdout.splitlines()[-1])}
+    except (ValueError, IndexError, TypeError):
+        raise CannotError(
+            "the activation scripts in .conda/etc/conda/activate.d failed",
+            "see what they print: conda activate ./.conda",
+        ) from None

@@ -1,0 +1,52 @@
+"""conda-meta as conda and mamba expect it: whole records, the specs asked for, a history.
+
+Sources: CEP 34 (contents of conda packages), conda's `conda/models/records.py` and
+`conda/history.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from condaw.base.layout import META
+from condaw.base.project import Project
+from condaw.lockfile.package import Package
+from condaw.lockfile.satisfies import requested
+
+INDEX_KEYS = ("constrains", "license", "license_family", "noarch", "timestamp", "track_features")
+"""What a package says of itself in info/index.json, and a lock does not."""
+
+
+def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> None:
+    """Add to rattler's records in `prefix` what the lock does not hold, and begin a history."""
+    specs = requested(project)
+    for package in packages:
+        file = prefix / META / f"{package.stem}.json"
+        record = json.loads(file.read_text(encoding="utf-8"))
+        record |= _own_words(Path(record["extracted_package_dir"]))
+        record |= {"url": package.url, "channel": package.channel}
+        for entry in record["paths_data"]["paths"]:
+            if entry["path_type"] == "softlink":
+                entry.pop("sha256_in_prefix", None)  # of a link, conda would hash what it points to
+        if spec := specs.get(package.name):
+            record |= {"requested_spec": spec, "requested_specs": [spec]}
+        file.unlink()  # some file systems flush a file that is truncated and written again
+        file.write_text(json.dumps(record), encoding="utf-8")
+    history = prefix / META / "history"
+    history.write_text("\n".join(_history(packages, list(specs.values()))), encoding="utf-8")
+
+
+def _own_words(extracted: Path) -> dict[str, Any]:
+    index = json.loads((extracted / "info" / "index.json").read_text(encoding="utf-8"))
+    return {key: index[key] for key in INDEX_KEYS if key in index}
+
+
+def _history(packages: Sequence[Package], specs: Sequence[str]) -> Iterator[str]:
+    yield time.strftime("==> %Y-%m-%d %H:%M:%S <==")
+    yield "# cmd: condaw create"
+    yield from sorted(f"+{p.channel}/{p.subdir}::{p.stem}" for p in packages)
+    yield f"# update specs: {json.dumps(specs)}\n"

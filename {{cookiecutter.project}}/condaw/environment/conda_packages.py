@@ -1,0 +1,109 @@
+"""conda packages: fetched, checked and linked into a prefix by rattler."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import rattler
+from rattler import PackageCache, Subdir, ValidationMode
+
+from condaw.base.errors import RETRY, CannotError, next_step_after
+from condaw.base.file_lock import exclusive
+from condaw.base.project import cache_dir
+from condaw.base.sha256 import sha256_of
+from condaw.environment.progress import Progress, watched
+from condaw.lockfile.package import Package
+from condaw.network import channels
+
+CHANNEL = "check the network, the proxy and the channel"
+
+
+def link(
+    packages: Sequence[Package], staging: Path, prefix: Path, archives: Path | None = None
+) -> None:
+    """Fetch, check and link `packages` into `staging`, which will be renamed to `prefix`.
+
+    `archives` is a folder to take them from, in the layout of a channel. What is damaged in the
+    cache of unpacked packages is fetched again. Raises CannotError if that cannot be done.
+    """
+    urls = [_url(package, archives) for package in packages]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_check_local_archive, packages, urls))
+    with exclusive("packages", f"the cache {cache_dir()}"):  # rattler would wait without a word
+        _install(packages, urls, staging, prefix)
+
+
+def forget(packages: Sequence[Package]) -> None:
+    """Drop `packages` from the cache: a hard link may have carried an edit into it."""
+    if not packages:
+        return
+    with exclusive("packages", f"the cache {cache_dir()}"):
+        for package in packages:
+            shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)
+
+
+def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, prefix: Path) -> None:
+    folder = cache_dir() / "pkgs"
+    for left in folder.glob(".*/"):  # by a run that failed or was killed
+        shutil.rmtree(left, ignore_errors=True)
+    progress = Progress(len(packages))  # type: ignore[abstract]
+    installation = rattler.install(
+        [package.record(url) for package, url in zip(packages, urls, strict=True)],
+        staging,
+        platform=Subdir(packages[0].platform),
+        alternative_target_prefix=prefix,
+        package_cache=PackageCache.new_layered([folder], validation_mode=ValidationMode.full()),
+        client=channels.client(),
+        config=channels.config(),
+        execute_link_scripts=False,  # whatever the user's configuration says
+        reporter=progress,
+    )
+    try:
+        asyncio.run(watched(installation, progress))
+    except CannotError:
+        raise
+    except Exception as error:
+        causes = _causes(error)
+        raise CannotError(
+            f"the conda packages could not be installed: {causes}",
+            f"{next_step_after(causes, CHANNEL)}, and {RETRY}",
+        ) from None
+
+
+def _causes(error: Exception) -> str:
+    """Return rattler's chain of causes as one line."""
+    lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
+    unique = list(dict.fromkeys(line for line in lines if line))
+    return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
+
+
+def _url(package: Package, archives: Path | None) -> str:
+    """Return where to fetch a conda package."""
+    return (archives / package.subdir / package.file_name).as_uri() if archives else package.url
+
+
+def _check_local_archive(package: Package, url: str) -> None:
+    """Compare a local archive with the lock: rattler checks only what comes over http."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return
+    from urllib.request import url2pathname  # slow to load, and rarely needed
+
+    archive = Path(url2pathname(parts.path))
+    try:
+        digest = sha256_of(archive)
+    except OSError as error:
+        raise CannotError(
+            f"{package.name}: {archive} cannot be read: {error.strerror}",
+            f"put the channel back, and {RETRY}",
+        ) from None
+    if digest != package.sha256:
+        raise CannotError(
+            f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}",
+            "find out who changed it; if that is right, run: python -m condaw lock",
+        )

@@ -1,0 +1,193 @@
+"""Make the prefix what the lock says: whole or not at all.
+
+Everything is put into a sibling folder, checked there, and renamed. Whoever looks at the prefix
+sees the environment from before or the one from after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from condaw.base import console
+from condaw.base.errors import RETRY, CannotError, next_step_after
+from condaw.base.file_lock import exclusive
+from condaw.base.project import Project, cache_dir
+from condaw.environment import (
+    conda_meta,
+    conda_packages,
+    pypi_packages,
+    snapshot,
+    state,
+    swap,
+    verify,
+)
+from condaw.environment.findings import Finding
+from condaw.environment.prefix import site_packages, walk
+from condaw.lockfile.package import Package
+
+INDEX = "check the network and pip's index settings"
+TRIES = 2
+"""What is damaged in the caches is fetched again once."""
+
+
+def create_environment(
+    project: Project,
+    packages: Sequence[Package],
+    made_from: dict[str, bytes],
+    *,
+    repair: bool = False,
+    archives: Path | None = None,
+) -> None:
+    """Replace the project's environment by one that holds just `packages` and the project.
+
+    `made_from` are the inputs that `packages` were read from.
+    `archives` is a folder that has the conda packages, in the layout of a channel.
+    Raises CannotError, and leaves the environment as it was, if that cannot be done.
+    """
+    _check_path(project.prefix)
+    name = hashlib.sha256(str(project.prefix).encode()).hexdigest()[:16]
+    with exclusive(name, project.prefix), _stoppable():
+        _clean_up(project)
+        ready = state.state(project.root)[0] == "ready"
+        if ready and not repair:
+            return  # another condaw made it meanwhile, or a killed run had only moved it away
+        try:
+            if ready:
+                _forget_damaged(project, packages)
+            _build(project, packages, archives)
+            state.write(project.staging, project.prefix, made_from)
+            swap.put_in_place(project)
+        except OSError as error:
+            cause = f"{error.filename or project.root}: {error.strerror or error}"
+            step = next_step_after(error, "see that no program uses the environment")
+            raise CannotError(cause, f"{step}, and {RETRY}") from None
+        finally:
+            swap.discard(project.staging)
+        _register(project.prefix)
+
+
+def _check_path(prefix: Path) -> None:
+    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH.
+
+    Scripts start through a shell's double quotes if the path has a space or is very long.
+    """
+    if bad := set(str(prefix)) & {*"'\"\n\r", *("" if os.name == "nt" else "\\$`"), os.pathsep}:
+        raise CannotError(
+            f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
+            f"move the project to another path, and {RETRY}",
+        )
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let the signals that end or hang up a process stop this one as Ctrl-C does, cleaning up."""
+    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGBREAK")]
+    changed = [s for s in signals if s and signal.getsignal(s) == signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _clean_up(project: Project) -> None:
+    """Finish or undo what a killed run has left; what somebody else put there stays."""
+    for path in (project.prefix, project.staging, project.retired):
+        if swap.is_foreign(path):
+            raise CannotError(f"{path} was not made by condaw", f"move it away, and {RETRY}")
+    if project.retired.exists() and not project.prefix.exists():
+        project.retired.rename(project.prefix)
+    swap.discard(project.retired)
+    swap.discard(project.staging)
+
+
+def _build(project: Project, packages: Sequence[Package], archives: Path | None) -> None:
+    """Build the environment beside its place, until nothing in it differs from the lock."""
+    for _ in range(TRIES):
+        _fill(project, packages, archives)
+        findings = verify.compare(project, project.staging, packages)
+        if not findings:
+            return
+        names = _forget(findings, packages)
+        console.note(f"damaged in the cache, fetched again: {', '.join(names)}")
+        swap.discard(project.staging)
+    raise CannotError(
+        f"what was installed is not what is locked: {findings[0].text}",
+        f"remove the cache {cache_dir()}, and {RETRY}",
+    )
+
+
+def _fill(project: Project, packages: Sequence[Package], archives: Path | None) -> None:
+    """Install everything into the staging folder, and record what its files are like."""
+    staging = project.staging
+    conda = [package for package in packages if package.manager == "conda"]
+    pypi = [package for package in packages if package.manager == "pip"]
+    console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
+    env = pypi_packages.environment()
+    swap.begin(staging)
+    conda_packages.link(conda, staging, project.prefix, archives)
+    with ThreadPoolExecutor(2) as pool:
+        completing = pool.submit(conda_meta.complete, project, staging, conda)
+        own = project.pyproject.is_file()
+        root = project.root
+        itself = pool.submit(pypi_packages.install_project, root, staging, env) if own else None
+        # What may take long is started from this thread, where a signal ends it.
+        if pypi and (problem := pypi_packages.install(pypi, staging, env)):
+            raise _failed("the PyPI packages", problem, INDEX)
+        if itself and (problem := itself.result()):
+            raise _failed("the project itself", problem, "correct pyproject.toml")
+        completing.result()
+    site = site_packages(staging, packages)
+    pypi_packages.point_scripts(staging, project.prefix, site)
+    snapshot.write(staging, site, walk(staging))
+
+
+def _failed(what: str, problem: str, next_step: str) -> CannotError:
+    return CannotError(
+        f"{what} could not be installed: {problem}",
+        f"{next_step_after(problem, next_step)}, and {RETRY}",
+    )
+
+
+def _forget_damaged(project: Project, packages: Sequence[Package]) -> None:
+    """Drop from the caches what is damaged in the environment and is a hard link into them."""
+    damage = verify.compare(project, project.prefix, packages)
+    _forget([finding for finding in damage if _is_shared(project.prefix, finding)], packages)
+
+
+def _is_shared(prefix: Path, finding: Finding) -> bool:
+    try:
+        return finding.path is not None and (prefix / finding.path).lstat().st_nlink > 1
+    except OSError:
+        return False
+
+
+def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[str]:
+    """Drop the packages that `findings` name from the caches, and return their names."""
+    names = sorted({finding.package for finding in findings if finding.package})
+    pypi_packages.forget(names)
+    conda_packages.forget([p for p in packages if p.manager == "conda" and p.name in names])
+    return names
+
+
+def _register(prefix: Path) -> None:
+    """Enter the environment where conda and mamba look for environments.
+
+    Source: conda's `conda/core/envs_manager.py`, register_env. Without a home that can be written
+    it is left out.
+    """
+    with contextlib.suppress(OSError, RuntimeError):
+        listing = Path.home() / ".conda" / "environments.txt"
+        known = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+        if str(prefix) not in known:
+            listing.parent.mkdir(exist_ok=True)
+            with listing.open("a", encoding="utf-8") as out:
+                out.write(f"{prefix}\n")

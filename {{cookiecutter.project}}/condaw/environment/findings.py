@@ -1,0 +1,49 @@
+"""What a verification finds: one difference each between the environment and the lock."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Kind(Enum):
+    """The kinds of findings, by the names that `--json` and the docs give them."""
+
+    ENVIRONMENT_STALE = "environment-stale"
+    LOCK_STALE = "lock-stale"
+    PACKAGE_MISSING = "package-missing"
+    PACKAGE_EXTRA = "package-extra"
+    PACKAGE_DIFFERS = "package-differs"
+    PROJECT_MISSING = "project-missing"
+    FILE_MISSING = "file-missing"
+    FILE_FOREIGN = "file-foreign"
+    FILE_CHANGED = "file-changed"
+    FILE_MODE = "file-mode"
+    RECORD_CHANGED = "record-changed"
+    PYTHON_VERSION = "python-version"
+    SMOKE_FAILED = "smoke-failed"
+
+    @property
+    def repairable(self) -> bool:
+        """Return whether `create --repair` mends it, with the lock as it is."""
+        return self not in (
+            Kind.ENVIRONMENT_STALE,
+            Kind.LOCK_STALE,
+            Kind.PYTHON_VERSION,
+            Kind.SMOKE_FAILED,
+        )
+
+
+class Finding(NamedTuple):
+    """One difference between the prefix and the lock."""
+
+    kind: Kind
+    text: str
+    """One sentence that names the package or file."""
+    package: str | None = None
+    path: str | None = None
+    """Relative to the prefix, with forward slashes."""
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the finding as it is printed by `--json`."""
+        return {**self._asdict(), "kind": self.kind.value}

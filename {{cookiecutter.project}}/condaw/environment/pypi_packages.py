@@ -1,0 +1,115 @@
+"""PyPI packages and the project itself: installed by uv into a prefix that will be renamed."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import uv
+from installer.records import Hash, RecordEntry, parse_record_file
+
+from condaw.base import process, scripts
+from condaw.base.errors import redacted
+from condaw.base.project import cache_dir, python_in, scripts_in
+from condaw.lockfile.package import Package
+from condaw.network import pip_config
+
+# Looked up here, once: Python 3.11 cannot do that in two threads at the same time.
+UV = uv.find_uv_bin()
+
+
+def environment() -> dict[str, str]:
+    """Return the process environment for uv, with a cache that no other tool links files from.
+
+    Raises CannotError if pip's configuration cannot be read.
+    """
+    own = {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
+    return {**pip_config.uv_environment(), **own}
+
+
+def install(packages: Sequence[Package], prefix: Path, env: Mapping[str, str]) -> str | None:
+    """Install `packages`, each a wheel with the locked sha256; return the error, None if none."""
+    pins = [f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages]
+    words = ["--require-hashes", "--only-binary", ":all:", "--requirement", "-"]
+    return _uv_install(words, prefix, env, "".join(pins))
+
+
+def install_project(root: Path, prefix: Path, env: Mapping[str, str]) -> str | None:
+    """Install the project at `root` as a link to its sources; return the error, None if none."""
+    return _uv_install(["--editable", "."], prefix, env, cwd=root)
+
+
+def forget(names: Sequence[str]) -> None:
+    """Drop packages from uv's cache: a hard link may have carried an edit into it."""
+    if names:  # without a name, uv drops everything
+        process.run([UV, "cache", "clean", "--no-config", *names], env=environment())
+
+
+def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
+    """Make the scripts that uv wrote into `staging` start the Python of `prefix`."""
+    for installer in site.glob("*.dist-info/INSTALLER"):
+        if installer.read_text(encoding="utf-8").strip() == "uv":
+            _point_scripts_of(installer.parent, staging, prefix)
+
+
+def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
+    """Rewrite the scripts of one package, and their lines in its RECORD."""
+    old, new = str(staging).encode(), str(prefix).encode()
+    record, site, changed = dist_info / "RECORD", dist_info.parent, False
+    rows = list(parse_record_file(record.read_text(encoding="utf-8").splitlines()))
+    for at, (name, _, _) in enumerate(rows):
+        path = Path(os.path.normpath(site / name)) if name.startswith("../") else site
+        if path.parent != scripts_in(staging) or old not in (content := path.read_bytes()):
+            continue
+        if path.suffix == ".exe":
+            _write_launcher(dist_info, path, python_in(prefix))
+        else:
+            path.write_bytes(content.replace(old, new))
+        rows[at], changed = _entry(name, path.read_bytes()).to_row(), True
+    if changed:
+        with record.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out, lineterminator="\n").writerows(rows)
+
+
+def _entry(name: str, content: bytes) -> RecordEntry:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    return RecordEntry(name, Hash("sha256", digest), len(content))
+
+
+def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
+    """Replace a Windows launcher: the path in it is inside an archive with a checksum."""
+    from importlib.metadata import Distribution  # slow to load, and rarely needed
+
+    entry = next(e for e in Distribution.at(dist_info).entry_points if e.name == path.stem)
+    target = entry.value.partition("[")[0].strip()
+    is_gui = entry.group == "gui_scripts"
+    scripts.write(path.parent, entry.name, target, python, "gui" if is_gui else "console")
+
+
+def _uv_install(
+    words: Sequence[str],
+    prefix: Path,
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    cwd: Path | None = None,
+) -> str | None:
+    """Run `uv pip install` from uv's cache, else from the index."""
+    command = [UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
+    command += ["--break-system-packages", "--python", str(python_in(prefix)), *words]
+    if process.run([*command, "--offline"], env=env, stdin=stdin, cwd=cwd).returncode == 0:
+        return None
+    if env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
+        command.append("--no-index")  # uv has no variable for it
+    result = process.run(command, env=env, stdin=stdin, cwd=cwd)
+    return _reason(result.stdout) if result.returncode else None
+
+
+def _reason(output: str) -> str:
+    """Return the last cause that uv names, which may go over several lines."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    marked = [at for at, line in enumerate(lines) if line.startswith(("error: ", "cause: "))]
+    return redacted(" ".join(lines[marked[-1] if marked else -1 :])) or "no message"

@@ -1,0 +1,53 @@
+"""Programs of the environment, run to see that they start: Python, and the smoke commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from condaw.base import process
+from condaw.base.errors import redacted
+from condaw.base.project import Project, python_in, smoke_commands
+from condaw.environment import activation
+from condaw.environment.findings import Finding, Kind
+from condaw.lockfile.package import Package
+
+IDENTITY = "import sys; print(sys.version.split()[0], sys.prefix)"
+
+
+def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
+    """Run the environment's Python and the smoke commands; return a finding for each failure.
+
+    Raises CannotError if pyproject.toml or the activation scripts are broken.
+    """
+    findings = _python(project.prefix, packages)
+    env = activation.variables(project.prefix)
+    for command in smoke_commands(project):
+        try:
+            result = process.run(command, env=env, cwd=project.root)
+        except OSError as error:
+            reason = str(error.strerror)
+        else:
+            if result.returncode == 0:
+                continue
+            reason = f"exit code {result.returncode}: {process.last_line(result.stdout)}"
+        text = f"`{shlex.join(command)}` failed with {redacted(reason)}"
+        findings.append(Finding(Kind.SMOKE_FAILED, text))
+    return findings
+
+
+def _python(prefix: Path, packages: Sequence[Package]) -> list[Finding]:
+    """Return a finding if the environment's Python does not start, or is of another version."""
+    wanted = next(p.version for p in packages if p.name == "python")
+    try:
+        start = [str(python_in(prefix)), "-I", "-X", "utf8"]
+        answer = process.run([*start, "-c", IDENTITY]).stdout.strip()
+    except OSError as error:
+        answer = error.strerror or "no answer"
+    version, _, home = answer.partition(" ")
+    if version == wanted and Path(home) == prefix:
+        return []
+    said = redacted(process.last_line(answer))
+    text = f"python {wanted} is locked, but the environment's Python answers: {said}"
+    return [Finding(Kind.PYTHON_VERSION, text, "python")]

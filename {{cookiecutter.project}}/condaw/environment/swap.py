@@ -1,0 +1,87 @@
+"""Folders that condaw makes beside each other: whose they are, their exchange, their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from condaw.base.project import Project
+from condaw.environment.state import MARK
+
+
+def begin(folder: Path) -> None:
+    """Make `folder`, and mark it as condaw's before anything else is in it."""
+    (folder / MARK).parent.mkdir(parents=True)
+    (folder / MARK).touch()
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether something is at `path` that condaw did not make, and must not touch."""
+    if path.is_symlink() or path.resolve() != path or (os.path.lexists(path) and not path.is_dir()):
+        return True
+    return not (path / MARK).exists() and any(files for _, _, files in os.walk(path))
+
+
+def put_in_place(project: Project) -> None:
+    """Replace the environment by the one that was built, and discard the old one.
+
+    Raises OSError, with the old environment in its place, if that cannot be done.
+    """
+    prefix, staging, retired = project.prefix, project.staging, project.retired
+    if prefix.exists() and _exchange(staging, prefix):
+        return  # what is discarded after an installation is the old one
+    if prefix.exists():
+        prefix.rename(retired)
+    try:
+        staging.rename(prefix)
+    except OSError:
+        if retired.exists():
+            retired.rename(prefix)
+        raise
+    discard(retired)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of condaw's. Its mark goes last, so that the next run ends a killed removal.
+
+    After a failure, threads of rattler may still write what they had begun: so try again.
+    """
+    mark = folder / MARK
+    for _ in range(100):
+        for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
+            for path in [path for path in parent.glob("*") if path != kept]:
+                _remove(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.02)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step; return False if the system has no such step.
+
+    Sources: Linux's renameat2(2) and macOS's renamex_np(2), each with the flag for a swap, 2.
+    """
+    first, second = os.fsencode(one), os.fsencode(other)
+    here = -100  # AT_FDCWD, of no effect on absolute paths
+    try:
+        if sys.platform == "linux":
+            return bool(ctypes.CDLL(None).renameat2(here, first, here, second, 2) == 0)
+        if sys.platform == "darwin":
+            return bool(ctypes.CDLL(None).renamex_np(first, second, 2) == 0)
+    except (OSError, AttributeError):  # an old C library
+        pass
+    return False

@@ -1,0 +1,195 @@
+"""The proof: the prefix against the lock, each file against its hash. Only reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from packaging.direct_url import DirectUrl, DirectUrlValidationError
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from condaw.base.project import Project, table
+from condaw.base.sha256 import sha256_of_open
+from condaw.environment import prefix as contents
+from condaw.environment import snapshot
+from condaw.environment.findings import Finding, Kind
+from condaw.environment.prefix import File
+from condaw.environment.snapshot import Snapshot
+from condaw.lockfile.package import Package
+
+DATA = ("share/", "var/")
+"""Where programs keep data of their own (Filesystem Hierarchy Standard): a kernel spec, a log."""
+LARGE = 1 << 20
+"""Bytes from which on a file is large."""
+WORDS = {
+    Kind.FILE_CHANGED: "is not the file that was installed",
+    Kind.FILE_MODE: "does not have the mode that it was installed with",
+}
+FLAGS = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
+
+
+def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
+    """Return every difference between `prefix` and what the lock says about it.
+
+    `prefix` may still be a sibling of the project's own. Raises OSError if it vanishes meanwhile,
+    and CannotError if pyproject.toml cannot be read.
+    """
+    records = contents.conda_records(prefix)
+    site = contents.site_packages(prefix, packages)
+    wheels = contents.dist_infos(site, prefix, records)
+    findings = list(_compare_conda(records, [p for p in packages if p.manager == "conda"]))
+    findings += _compare_wheels(project, wheels, [p for p in packages if p.manager == "pip"])
+    expected = dict(contents.conda_files(records))
+    expected.update(contents.wheel_files(wheels, site, prefix))
+    taken = snapshot.read(prefix)
+    if taken is None:
+        text = f"{snapshot.file_of(prefix).relative_to(prefix)} cannot be read"
+        return [*findings, Finding(Kind.RECORD_CHANGED, text)]
+    findings += _compare_records(taken, snapshot.record_digests(prefix, site), expected)
+    findings += _compare_files(prefix, expected, taken)
+    return findings
+
+
+def _compare_conda(
+    records: Sequence[dict[str, Any]], packages: Sequence[Package]
+) -> Iterator[Finding]:
+    locked = {package.name: package for package in packages}
+    installed = {record["name"]: record for record in records}
+    versions = {name: record.get("version") for name, record in installed.items()}
+    yield from _compare_names(locked, versions)
+    for name in sorted(locked.keys() & installed.keys()):
+        for key in ("version", "build", "sha256", "url"):
+            is_now, wanted = installed[name].get(key), getattr(locked[name], key)
+            if is_now != wanted:
+                text = f"{name}: its {key} is {is_now}, locked is {wanted}"
+                yield Finding(Kind.PACKAGE_DIFFERS, text, name)
+                break
+
+
+def _compare_wheels(
+    project: Project, wheels: dict[str, Path], packages: Sequence[Package]
+) -> Iterator[Finding]:
+    locked = {str(canonicalize_name(package.name)): package for package in packages}
+    found = {name: _version(folder) for name, folder in wheels.items()}
+    if own := str(table(project, "project").get("name") or ""):
+        own = canonicalize_name(own)
+        found.pop(own, None)
+        if not _is_linked(wheels.get(own), project.root):
+            text = f"{own}, the project itself, is not installed from {project.root}"
+            yield Finding(Kind.PROJECT_MISSING, text, own)
+    yield from _compare_names(locked, found)
+    for name in sorted(locked.keys() & found.keys()):
+        if found[name] != locked[name].version:
+            text = f"{name}: its version is {found[name]}, locked is {locked[name].version}"
+            yield Finding(Kind.PACKAGE_DIFFERS, text, name)
+
+
+def _compare_names(locked: dict[str, Package], versions: dict[str, Any]) -> Iterator[Finding]:
+    """Yield packages that are missing or extra; `versions` are those that are installed."""
+    for name in sorted(locked.keys() - versions.keys()):
+        text = f"{name} {locked[name].version} is locked but not installed"
+        yield Finding(Kind.PACKAGE_MISSING, text, name)
+    for name in sorted(versions.keys() - locked.keys()):
+        text = f"{name} {versions[name]} is installed but not locked"
+        yield Finding(Kind.PACKAGE_EXTRA, text, name)
+
+
+def _version(folder: Path) -> str:
+    """Return the version of what a `.dist-info` folder is about, in the form that a lock has."""
+    text = folder.stem.partition("-")[2]
+    try:
+        return str(Version(text))
+    except InvalidVersion:
+        return text
+
+
+def _is_linked(dist_info: Path | None, root: Path) -> bool:
+    """Return whether the project is installed as a link to its sources (PEP 610, PEP 660)."""
+    if dist_info is None:
+        return False
+    try:
+        origin = DirectUrl.from_dict(json.loads(contents.text_of(dist_info / "direct_url.json")))
+    except (DirectUrlValidationError, ValueError, RecursionError, AttributeError):
+        return False
+    where = unquote(origin.url).rstrip("/")  # what is quoted is up to the installer
+    editable = origin.dir_info is not None and origin.dir_info.editable
+    return bool(editable) and where == unquote(root.as_uri())
+
+
+def _compare_records(
+    taken: Snapshot, found: dict[str, str], expected: dict[str, File]
+) -> Iterator[Finding]:
+    """Yield records that were edited: who changes a file may enter its new hash as well."""
+    for path in sorted(taken.records.keys() & found.keys()):
+        if taken.records[path] != found[path]:
+            owner = expected[path].package if path in expected else Path(path).stem
+            text = f"{path}, a record of what is installed, is not what was written"
+            yield Finding(Kind.RECORD_CHANGED, text, owner, path)
+
+
+def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> Iterator[Finding]:
+    found = set(contents.walk(prefix))
+    for path in sorted(expected.keys() - found):
+        owner = expected[path].package
+        if not path.endswith(".pyc"):
+            yield Finding(Kind.FILE_MISSING, f"{owner}: {path} is missing", owner, path)
+    for path in sorted(found - expected.keys()):
+        if not path.startswith(DATA):
+            yield Finding(Kind.FILE_FOREIGN, f"{path} belongs to no package", None, path)
+    compared = _compared(str(prefix), sorted(found & expected.keys()), expected, taken)
+    for path, kind in sorted(compared.items()):
+        owner = expected[path].package
+        yield Finding(kind, f"{owner}: {path} {WORDS[kind]}", owner, path)
+
+
+def _compared(
+    root: str, paths: Sequence[str], expected: dict[str, File], taken: Snapshot
+) -> dict[str, Kind]:
+    """Return the kind of finding for each of `paths` that differs.
+
+    Large files are hashed in a thread of their own: hashing a large piece lets other threads run.
+    """
+
+    def compared(path: str) -> Kind | None:
+        return _difference(f"{root}/{path}", expected[path], path, taken)
+
+    large = {path for path in paths if (expected[path].size or 0) >= LARGE}
+    with ThreadPoolExecutor(1) as pool:
+        tasks = {path: pool.submit(compared, path) for path in large}
+        kinds = {path: compared(path) for path in paths if path not in large}
+        kinds.update({path: task.result() for path, task in tasks.items()})
+    return {path: kind for path, kind in kinds.items() if kind}
+
+
+def _difference(where: str, file: File, path: str, taken: Snapshot) -> Kind | None:
+    """Return how a file is not what it was; one that cannot be read has changed.
+
+    There are thousands of files, most of them small, so this makes as few system calls as it can:
+    a file object for each would cost as much as the hashing.
+    """
+    try:
+        if target := taken.links.get(path):
+            return None if os.readlink(where) == target else Kind.FILE_CHANGED  # noqa: PTH115
+        descriptor = os.open(where, os.O_RDONLY | FLAGS)
+    except OSError:
+        return Kind.FILE_CHANGED
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return Kind.FILE_CHANGED
+        if file.sha256:
+            if file.size not in (None, status.st_size):
+                return Kind.FILE_CHANGED
+            if sha256_of_open(descriptor, status.st_size) != file.sha256:
+                return Kind.FILE_CHANGED
+        wanted = taken.modes.get(path, taken.mode)
+        return None if snapshot.mode_of(path, status.st_mode) == wanted else Kind.FILE_MODE
+    finally:
+        os.close(descriptor)

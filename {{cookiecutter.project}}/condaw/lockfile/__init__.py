@@ -1,0 +1,1 @@
+"""conda-lock.yml: read and judged, held against environment.yml, solved again."""

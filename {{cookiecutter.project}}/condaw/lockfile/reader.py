@@ -1,0 +1,92 @@
+"""conda-lock.yml -> the packages of one platform, each of which passes every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from condaw.base.errors import CannotError
+from condaw.lockfile import rules
+from condaw.lockfile.package import Package
+from condaw.lockfile.rules import Defect
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""A PyYAML without libyaml reads the same, more slowly."""
+
+
+class LockError(CannotError):
+    """A lock that breaks a rule; `defects` holds every reason."""
+
+    def __init__(self, defects: Iterable[Defect]) -> None:
+        self.defects = sorted(set(defects))
+        shown = [f"line {defect.line}: {defect.text}" for defect in self.defects[:3]]
+        more = [f"and {len(self.defects) - 3} more"] if len(self.defects) > 3 else []
+        self.reasons = "; ".join(shown + more)
+        super().__init__(
+            f"conda-lock.yml is not acceptable: {self.reasons}",
+            "restore it from version control, or make it again: python -m condaw lock",
+        )
+
+
+def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
+    """Return the packages that `path` locks for `platform`, each fit to be installed.
+
+    `channels` are the URLs that conda packages may come from.
+    Raises LockError with every defect of the file's form and of that platform's packages, or
+    CannotError if the file cannot be read or does not have the platform.
+    """
+    document, lines = _load(path)
+    if reasons := list(rules.head(document)):
+        raise LockError(Defect(1, reason) for reason in reasons)
+    platforms = document["metadata"]["platforms"]
+    if platform not in platforms:
+        raise CannotError(
+            f"conda-lock.yml has no {platform}, only {', '.join(platforms)}",
+            f"add {platform} under platforms: in environment.yml and run: python -m condaw lock",
+        )
+    packages, defects = [], []
+    for entry, line in zip(document["package"], lines, strict=True):
+        reasons = list(rules.shape(entry, platforms))
+        defects += [Defect(line, reason) for reason in reasons]
+        if not reasons and entry["platform"] == platform:
+            packages.append(_package(entry, line))
+    if defects or (defects := list(rules.check(packages, platform, list(channels)))):
+        raise LockError(defects)
+    return packages
+
+
+def _package(entry: dict[str, Any], line: int) -> Package:
+    texts = {key: entry[key] for key in ("manager", "name", "version", "platform", "url")}
+    hashes = {"sha256": entry["hash"]["sha256"], "md5": entry["hash"].get("md5")}
+    return Package(**texts, **hashes, dependencies=entry.get("dependencies", {}), line=line)
+
+
+def _load(path: Path) -> tuple[Any, list[int]]:
+    """Return the document, and the line at which each entry of `package` begins."""
+    try:
+        loader = LOADER(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        document = loader.construct_document(node) if node else None
+    except FileNotFoundError:
+        raise CannotError("there is no conda-lock.yml", "run: python -m condaw lock") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise LockError([Defect(line, "it cannot be read as YAML")]) from None
+    if node is None or not isinstance(document, dict):
+        raise LockError([Defect(1, "it is not a mapping")])
+    entries = next((value for key, value in node.value if key.value == "package"), None)
+    nodes = entries.value if isinstance(entries, yaml.SequenceNode) else []
+    if repeating := [n.start_mark.line + 1 for n in (node, *nodes) if _repeats(n)]:
+        raise LockError(Defect(line, "the same field is there twice") for line in repeating)
+    return document, [child.start_mark.line + 1 for child in nodes]
+
+
+def _repeats(node: yaml.Node) -> bool:
+    """Return whether a mapping, or one right in it, has a key twice: readers disagree on those."""
+    values = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
+    mappings = [n.value for n in (node, *values) if isinstance(n, yaml.MappingNode)]
+    return any(len({str(key.value) for key, _ in pairs}) < len(pairs) for pairs in mappings)

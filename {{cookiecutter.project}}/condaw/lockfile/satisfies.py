@@ -1,0 +1,71 @@
+"""Whether a lock satisfies environment.yml: in milliseconds, and without conda-lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from packaging.utils import canonicalize_name
+from rattler import MatchSpec
+from rattler.exceptions import InvalidMatchSpecError
+
+from condaw.base.project import Project
+from condaw.lockfile import environment_yml
+from condaw.lockfile.package import Package
+from condaw.lockfile.rules import on_pypi
+
+
+def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
+    """Return a sentence for each direct dependency that `packages` do not satisfy.
+
+    Reports what is certain, and no more: lines for some platforms only (`# [win]`), markers and
+    URLs are left to `lock --check`, and so are packages that are no longer asked for.
+    Raises CannotError if environment.yml cannot be read.
+    """
+    wanted = environment_yml.dependencies(project)
+    sentences = [text for spec in wanted.conda for text in _conda(spec, packages)]
+    return sentences + [text for spec in wanted.pip for text in _pypi(spec, packages)]
+
+
+def requested(project: Project) -> dict[str, str]:
+    """Return the conda specs of environment.yml, by the name of the package.
+
+    Raises CannotError if environment.yml cannot be read.
+    """
+    specs = environment_yml.dependencies(project).conda
+    return {wanted.name.normalized: spec for spec in specs if (wanted := _match_spec(spec))}
+
+
+def _match_spec(spec: str) -> MatchSpec | None:
+    try:
+        return MatchSpec(spec.rpartition("::")[2])
+    except InvalidMatchSpecError:
+        return None
+
+
+def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
+    if not (wanted := _match_spec(spec)):
+        return
+    found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
+    if not any(wanted.matches(package.record()) for package in found):
+        yield _sentence(spec, found)
+
+
+def _pypi(requirement: str, packages: Sequence[Package]) -> Iterator[str]:
+    from packaging.requirements import InvalidRequirement, Requirement  # slow to load
+
+    try:
+        wanted = Requirement(requirement)
+    except InvalidRequirement:
+        return
+    name = canonicalize_name(wanted.name)
+    found = [p for p in packages if p.manager == "pip" and canonicalize_name(p.name) == name]
+    from_conda = on_pypi({p.name for p in packages if p.manager == "conda"})
+    if wanted.marker or wanted.url or name in from_conda:
+        return
+    if not any(wanted.specifier.contains(p.version, prereleases=True) for p in found):
+        yield _sentence(requirement, found)
+
+
+def _sentence(spec: str, found: Sequence[Package]) -> str:
+    locked = f"and {found[0].version} is locked" if found else "which is not locked"
+    return f"environment.yml asks for {spec}, {locked}"

@@ -1,0 +1,1 @@
+"""How servers are reached: channels and their mirrors, package indexes, proxies, certificates."""

@@ -1,0 +1,152 @@
+"""How channels are reached: rattler's client, with what the user has configured already."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from rattler import Channel, Client, Config, Gateway
+from rattler.exceptions import ConfigError, GatewayError, InvalidChannelError
+from rattler.networking import middleware
+
+from condaw.base.errors import CannotError
+from condaw.base.project import cache_dir
+
+PUBLIC = "https://conda.anaconda.org/"
+"""conda's default of channel_alias: where a channel with a bare name is."""
+TIMEOUT = 3600
+"""Seconds that one request may take in all, for a large package on a slow line."""
+DOWNLOADS = 16
+"""Packages that are fetched at the same time. More take memory, and are no quicker."""
+
+
+@functools.cache
+def config() -> Config:
+    """Return the user's rattler configuration: mirrors, proxies, TLS roots, credential store.
+
+    Raises CannotError if it cannot be read.
+    """
+    try:
+        found = Config.load_from_default_locations("rattler")
+    except ConfigError as error:
+        raise CannotError(f"rattler's config.toml cannot be read: {error}", "correct it") from None
+    found.set("concurrency.downloads", str(min(found.concurrency_downloads, DOWNLOADS)))
+    return found
+
+
+@functools.cache
+def client() -> Client:
+    """Return a client that follows `config` and .condarc, retries, and does not wait for ever.
+
+    Raises CannotError if either cannot be read.
+    """
+    options: dict[str, Any] = {"user_agent": "condaw", "timeout": TIMEOUT}
+    if not (found := mirrors()):
+        return Client.from_config(config(), max_retries=3, **options)
+    # `from_config` would give the mirror the credentials of the host that it stands for.
+    if store := config().authentication_override_file:
+        os.environ.setdefault("RATTLER_AUTH_FILE", str(store))
+    bare = {public: [_without_password(url) for url in urls] for public, urls in found.items()}
+    headers = {urlsplit(url).hostname: _basic(url) for urls in found.values() for url in urls}
+    return Client(
+        [
+            middleware.RetryMiddleware(3),
+            middleware.MirrorMiddleware(bare),
+            middleware.AddHeadersMiddleware(lambda host, path: headers.get(host)),
+            middleware.AuthenticationMiddleware(),
+            middleware.OciMiddleware(),
+        ],
+        **options,
+    )
+
+
+def gateway() -> Gateway:
+    """Return rattler's reader of the channels' indexes, which keeps them in condaw's cache."""
+    return Gateway.from_config(config(), cache_dir=cache_dir() / "repodata", client=client())
+
+
+def has_python(urls: Sequence[str], subdir: str) -> bool:
+    """Return whether the channels have a python for `subdir` at all."""
+    query = gateway().query(list(urls), [subdir], ["python"], recursive=False)  # type: ignore[list-item]
+    try:
+        return any(asyncio.run(query))
+    except GatewayError:
+        return False
+
+
+def mirrors() -> dict[str, list[str]]:
+    """Return where to fetch instead of a public URL: as rattler has it, else as conda has it.
+
+    Raises CannotError if a configuration file cannot be read, or names what is no URL.
+    """
+    found = {}
+    settings = _condarc()
+    if alias := os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias"):
+        found[PUBLIC] = [f"{_location(alias, 'channel_alias')}/"]
+    custom = settings.get("custom_channels")
+    for name, location in custom.items() if isinstance(custom, dict) else ():
+        found[f"{PUBLIC}{name}/"] = [f"{_location(location, 'custom_channels')}/{name}/"]
+    return {**found, **config().mirrors}
+
+
+def fetched_from(url: str) -> str:
+    """Return where `url` is fetched: at the first mirror for it, without the mirror's password."""
+    for public, urls in mirrors().items():
+        base = public.rstrip("/")
+        if f"{url}/".startswith(f"{base}/"):
+            return _without_password(urls[0]).rstrip("/") + url[len(base) :]
+    return url
+
+
+def _location(value: object, setting: str) -> str:
+    """Return a URL of conda's configuration, without a slash at its end."""
+    try:
+        location = str(Channel(str(value)).base_url)
+        if not urlsplit(str(value)).scheme or not urlsplit(location).scheme:
+            raise ValueError
+    except (ValueError, InvalidChannelError):
+        raise CannotError(f"{setting} in .condarc is not a URL", "correct it") from None
+    return str(value).rstrip("/")
+
+
+def _condarc() -> dict[str, Any]:
+    """Return conda's configuration; files that are nearer to the user come later and win.
+
+    Source: conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to a conda
+    installation. Variables in it are expanded, as conda does.
+    """
+    system = "C:/ProgramData/conda/.condarc" if sys.platform == "win32" else "/etc/conda/.condarc"
+    xdg = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    files = [system, f"{xdg}/conda/.condarc", "~/.conda/.condarc", "~/.condarc"]
+    settings: dict[str, Any] = {}
+    for file in [*files, os.environ.get("CONDARC") or "~/.condarc"]:
+        try:
+            text = Path(file).expanduser().read_text(encoding="utf-8")
+            settings |= yaml.safe_load(os.path.expandvars(text)) or {}
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, RuntimeError):
+            continue
+        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
+            raise CannotError(f"{file} cannot be read", "correct it") from None
+    return settings
+
+
+def _basic(url: str) -> dict[str, str]:
+    """Return the header for the user and password in `url`, if there are any (RFC 7617)."""
+    parts = urlsplit(url)
+    if not parts.username:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,0 +1,78 @@
+"""Where PyPI packages come from: what the user has configured for pip, passed on to uv."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from pathlib import Path
+
+from condaw.base.errors import CannotError
+
+
+def pip_settings() -> dict[str, str]:
+    """Return pip's settings (`index-url`, `extra-index-url`, ...), from its files and variables.
+
+    pip is not asked: that takes a quarter of a second, and pip may not be installed.
+    Raises CannotError if a file cannot be read.
+    """
+    settings: dict[str, str] = {}
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(config_files(), encoding="utf-8")
+        if any("\0" in value for name in parser for value in parser[name].values()):
+            raise configparser.Error("a value holds a null character")
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        raise CannotError(f"pip's configuration cannot be read: {text}", "correct it") from None
+    for section in ("global", "install"):
+        if parser.has_section(section):
+            settings.update(parser.items(section))
+    for name, value in os.environ.items():
+        if name.startswith("PIP_") and value:
+            settings[name[4:].lower().replace("_", "-")] = value
+    return settings
+
+
+def config_files() -> list[Path]:
+    """Return pip's configuration files, whether they exist or not; later ones win.
+
+    Source: pip's user guide, "Configuration": global, user (an old and a current place), site.
+    PIP_CONFIG_FILE comes last and replaces the user's; the null device means no file at all.
+    """
+    own, home = os.environ.get("PIP_CONFIG_FILE", ""), Path("~").expanduser()
+    if own == os.devnull:
+        return []
+    if sys.platform == "win32":
+        name, everyone = "pip.ini", [Path(os.environ.get("PROGRAMDATA", "C:/ProgramData"), "pip")]
+        user = [home / "pip", Path(os.environ.get("APPDATA", home), "pip")]
+    else:
+        name, everyone = "pip.conf", [Path("/Library/Application Support/pip")]
+        user = [home / ".pip", Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip")]
+        library = home / "Library" / "Application Support" / "pip"
+        if sys.platform != "darwin":
+            shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+            everyone = [*(Path(folder, "pip") for folder in shared), Path("/etc")]
+        elif library.is_dir():
+            user[1] = library
+    folders = [*everyone, *([] if Path(own).is_file() else user), Path(sys.prefix)]
+    return [*(folder / name for folder in folders), *([Path(own)] if own else [])]
+
+
+def uv_environment() -> dict[str, str]:
+    """Return the process environment in which uv fetches from where pip would.
+
+    Settings are passed as variables, not arguments, since an index URL may hold a password. What
+    the user has set for uv itself stays. uv stops at the first index that has a name; pip looks
+    at all of them, which is safe here because each file's sha256 is known.
+    """
+    pip = pip_settings()
+    wanted = {
+        "UV_DEFAULT_INDEX": pip.get("index-url"),
+        "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
+        "UV_FIND_LINKS": ",".join(pip.get("find-links", "").split()),
+        "PIP_NO_INDEX": pip.get("no-index"),
+        "SSL_CERT_FILE": pip.get("cert"),
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+    return {name: value for name, value in wanted.items() if value} | dict(os.environ)
