@@ -16,6 +16,9 @@ from pathlib import Path
 from condaw.base.layout import META
 from condaw.base.sha256 import sha256_of
 
+IGNORED = 0o222 if os.name == "nt" else 0
+"""Mode bits to ignore: hard links on Windows share the read-only attribute, which must go first."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -63,7 +66,7 @@ def mode_of(path: str, mode: int) -> int:
     Without the bits that CPython sets on Windows for a name, and not for an open file. Source:
     CPython's `Modules/posixmodule.c`, update_st_mode_from_path.
     """
-    bits = stat.S_IMODE(mode)
+    bits = stat.S_IMODE(mode) & ~IGNORED
     return bits & ~0o111 if path.lower().endswith((".exe", ".bat", ".cmd", ".com")) else bits
 
 
