@@ -31,6 +31,8 @@ OPTIONAL = {"dependencies": dict, "category": str, "optional": bool, "source": d
 CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 """Lower case only (CEP 26): rattler takes other names and then panics over them."""
 FILE_NAME = re.compile(r"[\w.!+~-]+\.(conda|tar\.bz2|whl)", re.ASCII)
+DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+"""How a folder on Windows begins."""
 LONGEST_NAME = 255
 """Characters of a file name that file systems take."""
 WHEEL_PLATFORMS = {
@@ -131,7 +133,7 @@ def url_faults(url: str) -> Iterator[str]:
         return
     if re.search(r"(^defaults|/pkgs/(main|r|msys2|free))(/|$)", url):
         yield "is `defaults`, whose terms need a licence: use conda-forge"
-    if parts.scheme not in ("", "https", "http", "file"):
+    if parts.scheme not in ("", "https", "http", "file") and not DRIVE.match(url):
         yield f"has the scheme {parts.scheme!r}"
     if parts.scheme.startswith("http") and re.search(r"//[^/]*@|/t/|\$|\?.*token", url, re.I):
         yield "holds a password, a token or a variable for one"
