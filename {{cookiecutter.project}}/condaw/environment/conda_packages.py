@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import rattler
 from rattler import PackageCache, Subdir, ValidationMode
@@ -16,6 +15,7 @@ from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.project import cache_dir
 from condaw.base.sha256 import sha256_of
+from condaw.environment import letter_case
 from condaw.environment.progress import Progress, watched
 from condaw.lockfile.package import Package
 from condaw.network import channels
@@ -34,6 +34,7 @@ def link(
     urls = [_url(package, archives) for package in packages]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, packages, urls))
+    letter_case.refuse_clash(prefix.parent, packages, urls)
     with exclusive("packages", f"the cache {cache_dir()}"):  # rattler would wait without a word
         _install(packages, urls, staging, prefix)
 
@@ -89,12 +90,8 @@ def _url(package: Package, archives: Path | None) -> str:
 
 def _check_local_archive(package: Package, url: str) -> None:
     """Compare a local archive with the lock: rattler checks only what comes over http."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
+    if not (archive := channels.local_path(url)):
         return
-    from urllib.request import url2pathname  # slow to load, and rarely needed
-
-    archive = Path(url2pathname(parts.path))
     try:
         digest = sha256_of(archive)
     except OSError as error:
