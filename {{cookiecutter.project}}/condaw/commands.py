@@ -41,6 +41,7 @@ CREATE = "run: python -m condaw create"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
+    console.tolerate_any_letter()
     options = _parser().parse_args(arguments)
     console.quiet = options.quiet
     try:
@@ -128,10 +129,12 @@ def do_create(options: argparse.Namespace) -> int:
     with _archives(project, options.bundle) as archives:
         packages = _locked(project)
         from condaw.environment import create
-        from condaw.lockfile import satisfies
+        from condaw.lockfile import satisfies, virtual
 
         if unmet := satisfies.unmet(project, packages):
             raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
+        if lacking := next(virtual.lacking(packages), None):
+            raise CannotError(lacking, "use a newer system, or lock older versions for this one")
         create.create_environment(
             project, packages, made_from, repair=options.repair, archives=archives
         )
