@@ -1,7 +1,5 @@
 """A failure, with its cause and the next step, and no secret in either."""
 
-from __future__ import annotations
-
 import errno
 import re
 

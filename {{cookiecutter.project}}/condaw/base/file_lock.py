@@ -3,8 +3,6 @@
 Of the standard library alone, since the libraries themselves are fetched under such a lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -4,8 +4,6 @@ Sources: CEP 34 (contents of conda packages), conda's `conda/models/records.py` 
 `conda/history.py`.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """conda packages: fetched, checked and linked into a prefix by rattler."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 from collections.abc import Sequence

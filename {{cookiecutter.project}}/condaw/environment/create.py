@@ -4,8 +4,6 @@ Everything is put into a sibling folder, checked there, and renamed. Whoever loo
 sees the environment from before or the one from after.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -40,9 +38,8 @@ def create_environment(
     project: Project,
     packages: Sequence[Package],
     made_from: dict[str, bytes],
-    *,
-    repair: bool = False,
-    archives: Path | None = None,
+    repair: bool,
+    archives: Path | None,
 ) -> None:
     """Replace the project's environment by one that holds just `packages` and the project.
 

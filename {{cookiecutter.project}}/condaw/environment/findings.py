@@ -1,7 +1,5 @@
 """What a verification finds: one difference each between the environment and the lock."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What is in a prefix: its files, and what the records of its packages say about them."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import csv

@@ -1,7 +1,5 @@
 """How far rattler is: one line on a terminal, and a watch for a server that has gone silent."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 import time

@@ -1,7 +1,5 @@
 """PyPI packages and the project itself: installed by uv into a prefix that will be renamed."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import hashlib

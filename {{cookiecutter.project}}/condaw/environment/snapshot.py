@@ -3,8 +3,6 @@
 Taken when the environment is made; `verify` compares with it later.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat

@@ -1,7 +1,5 @@
 """Folders that condaw makes beside each other: whose they are, their exchange, their removal."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

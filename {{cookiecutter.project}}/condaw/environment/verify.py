@@ -1,7 +1,5 @@
 """The proof: the prefix against the lock, each file against its hash. Only reads."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat
