@@ -6,8 +6,8 @@ import re
 
 RETRY = "run the command again: python -m condaw create"
 """The next step after most failures."""
-FULL = {112} if os.name == "nt" else {errno.ENOSPC, errno.EDQUOT}
-DENIED = {5, 32} if os.name == "nt" else {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
+FULL = {errno.ENOSPC, 112} if os.name == "nt" else {errno.ENOSPC, errno.EDQUOT}
+DENIED = {errno.EACCES, 5, 32} if os.name == "nt" else {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY}
 """Error numbers: errno(3); Windows' ERROR_DISK_FULL, ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION."""
 
