@@ -1,4 +1,5 @@
 # make try    generate a project, make and verify its environment, run its sample over SSH
+# make quick  lint, type-check, and the tests that need no environment
 # make test   lint, type-check and test everything
 # make bench  measure (see benchmarks/)
 # make docs   build the documentation into site/ (make pictures draws its pictures again)
@@ -15,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export MYPY_CACHE_DIR := $(CURDIR)/build/mypy
 
-.PHONY: try test lint bench docs pins pictures
+.PHONY: try quick test lint bench docs pins pictures
 .DEFAULT_GOAL := try
 
 .venv/ready: requirements.txt
@@ -24,13 +25,17 @@ export MYPY_CACHE_DIR := $(CURDIR)/build/mypy
 try: .venv/ready
 	@$(BIN)/python tools/try.py
 
+quick: .venv/ready lint
+	$(BIN)/python -m pytest -m quick
+
 test: .venv/ready lint
 	$(BIN)/python -m pytest
 
 lint: .venv/ready
 	$(BIN)/ruff check --config pyproject.toml
 	$(BIN)/ruff format --check --config pyproject.toml
-	$(BIN)/python -m mypy tools benchmarks tests/*.py
+	$(BIN)/python tools/check_imports.py
+	$(BIN)/python -m mypy tools benchmarks tests/*.py tests/base tests/network tests/lockfile tests/environment
 	$(BIN)/python -m mypy tests/sample
 	cd "{{cookiecutter.project}}" && ../$(BIN)/python -m mypy --config-file ../pyproject.toml -p condaw
 
@@ -54,4 +59,5 @@ docs:
 	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --strict --quiet --site-dir site
 
 pictures: .venv/ready
+	$(BIN)/python tools/check_imports.py --dot > docs/pictures/rooms.dot
 	$(BIN)/python tools/pictures.py

@@ -7,6 +7,7 @@ What is between the marks of a part is written anew; what a person wrote around 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -97,6 +98,19 @@ def about(result: Result) -> list[str]:
     ]
 
 
+def summary(result: Result) -> list[str]:
+    """Return the seconds of the most frequent tasks in one table, without the floors."""
+    frequent = ("cold", "warm", "again", "verify", "relock")
+    tasks = {task: ENVIRONMENT[task] for task in frequent if good(result["rows"], task)}
+    body = []
+    found = [row for row in result["rows"] if row["task"] in tasks and row["costs"]]
+    for name, rows in by_contender(found).items():
+        if not name.startswith("floor"):
+            seconds = {row["task"]: short(figure(row, "seconds")) for row in rows}
+            body.append([name, *(seconds.get(task, "") for task in tasks)])
+    return table(["seconds", *tasks.values()], body)
+
+
 def environment(result: Result) -> list[str]:
     lines = about(result)
     for task, title in ENVIRONMENT.items():
@@ -112,7 +126,7 @@ def environment(result: Result) -> list[str]:
         lines += table(head[: 6 if floor else 5], [row[: 6 if floor else 5] for row in body])
     drawn = [task for task in ("cold", "warm") if good(result["rows"], task)]
     if drawn:
-        draw_bars("environment", {ENVIRONMENT[t]: good(result["rows"], t) for t in drawn})
+        draw_dots("environment", {ENVIRONMENT[t]: good(result["rows"], t) for t in drawn})
         lines += picture("environment", "Seconds to create an environment")
     return lines
 
@@ -198,7 +212,7 @@ def generation(result: Result) -> list[str]:
 
 
 def targets(results: dict[str, Result]) -> list[str]:
-    """What was aimed at, and what is."""
+    """Return the targets, and how far each is met."""
     found = {
         (row["task"], row["contender"]): row
         for row in results.get("environment", {}).get("rows", [])
@@ -206,11 +220,11 @@ def targets(results: dict[str, Result]) -> list[str]:
     }
     body = []
     for text, most, ours, theirs in (
-        ("warm create, verified: of micromamba's", 0.5, ("warm", "condaw"), "micromamba"),
-        ("warm create: of uv's with files compared", 1, ("warm", "condaw"), "uv, files compared"),
-        ("cold create: of micromamba's", 0.8, ("cold", "condaw"), "micromamba"),
-        ("verify: of sha256sum", 1.5, ("verify", "condaw"), "floor: sha256sum"),
-        ("nothing to do: of python -c pass", 2, ("again", "condaw"), "floor: python -c pass"),
+        ("warm create / micromamba's", 0.5, ("warm", "condaw"), "micromamba"),
+        ("warm create / uv's, files compared", 1, ("warm", "condaw"), "uv, files compared"),
+        ("cold create / micromamba's", 0.8, ("cold", "condaw"), "micromamba"),
+        ("verify / sha256sum", 1.5, ("verify", "condaw"), "floor: sha256sum"),
+        ("nothing to do / python -c pass", 2, ("again", "condaw"), "floor: python -c pass"),
     ):
         other = ours[0], theirs
         if ours in found and other in found:
@@ -225,7 +239,7 @@ def targets(results: dict[str, Result]) -> list[str]:
             memory = figure(row, "memory_mb")
             verdict = "yes" if memory < 120 else "no"
             body.append(["MB of memory at 1,000 packages", "120", short(memory), "", verdict])
-    return table(["target", "at most", "measured", "by CPU time", "met"], body) if body else []
+    return table(["target", "at most", "measured", "CPU time", "met"], body) if body else []
 
 
 def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -241,32 +255,56 @@ def picture(name: str, title: str) -> list[str]:
 
 # --- plots, the same bytes for the same figures
 
+GREEN, GREY = "#2fa45f", "#8a93a3"
+COLORS = ["#3b8fe0", "#e07b1a", GREEN, "#d9534f", "#9a6fd0", "#a8764e", "#d55fb0", GREY, "#a3a020"]
+"""Readable on white and on black."""
+INK = "#010203"
+"""Stands for the colour of text and axes, which is the page's."""
+STYLE = """\
+svg { color: #1f2430; } text { fill: currentColor; }
+@media (prefers-color-scheme: dark) { svg { color: #e4e8f0; } }
+"""
+
 
 def plotting() -> Any:
+    """Return pyplot, set up to draw SVG whose text is text."""
     matplotlib.use("svg")
+    inks = ("axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
     settings = {"svg.hashsalt": "condaw", "svg.fonttype": "none", "font.size": 9}
-    matplotlib.rcParams.update(settings)
+    matplotlib.rcParams.update(settings | dict.fromkeys(inks, INK))
     import matplotlib.pyplot as plot
 
     return plot
 
 
 def save(drawing: Any, name: str) -> None:
+    """Write the plot without a background, in the colours of the page that it is on."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{name}.svg"
-    drawing.savefig(path, metadata={"Date": None}, bbox_inches="tight")
-    lines = (line.rstrip() for line in path.read_text(encoding="utf-8").splitlines())
+    drawing.savefig(path, metadata={"Date": None}, bbox_inches="tight", transparent=True)
+    text = path.read_text(encoding="utf-8").replace(INK, "currentColor")
+    text = text.replace("</style>", f"\n{STYLE}</style>", 1)
+    lines = (line.rstrip() for line in text.splitlines())
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def draw_bars(name: str, groups: dict[str, list[Row]]) -> None:
+def draw_dots(name: str, groups: dict[str, list[Row]]) -> None:
+    """Draw a field for each group, with a dot for each contender: bars have no start on a
+    logarithmic axis."""
     drawing, fields = plotting().subplots(1, len(groups), figsize=(10, 3.2), squeeze=False)
     for field, (title, rows) in zip(fields[0], groups.items(), strict=True):
-        names, values = [r["contender"] for r in rows], [figure(r, "seconds") for r in rows]
-        colors = ["#2a7" if r.startswith("condaw") else "#89a" for r in names]
-        bars = field.barh(names, values, color=colors)
-        field.bar_label(bars, [short(value) for value in values], padding=2)
+        for place, row in enumerate(rows):
+            value = figure(row, "seconds")
+            ours = row["contender"].startswith("condaw")
+            field.plot(value, place, "o", color=GREEN if ours else GREY)
+            field.annotate(
+                short(value), (value, place), (6, 0), textcoords="offset points", va="center"
+            )
+        values = [figure(row, "seconds") for row in rows]
         field.set(title=f"{title}, seconds", xscale="log", xlim=(min(values) / 2, max(values) * 3))
+        field.set_yticks(range(len(rows)), [row["contender"] for row in rows])
+        field.grid(alpha=0.3, axis="both")
+        field.xaxis.set_major_formatter("{x:g}")
         field.minorticks_off()
         field.invert_yaxis()
     drawing.tight_layout()
@@ -276,17 +314,23 @@ def draw_bars(name: str, groups: dict[str, list[Row]]) -> None:
 def draw_curves(
     name: str, unit: str, curves: dict[tuple[str, str], dict[int, float]], label: str = ""
 ) -> None:
-    """A field for each second part of the keys."""
+    """Draw a field for each second part of the keys, and a curve for each first part."""
     kinds = list(dict.fromkeys(kind for _, kind in curves))
+    titles = list(dict.fromkeys(title for title, _ in curves))
+    colors = dict(zip(titles, itertools.cycle(COLORS), strict=False))
     drawing, fields = plotting().subplots(1, len(kinds), figsize=(10, 3.6), squeeze=False)
     for field, kind in zip(fields[0], kinds, strict=True):
-        for (title, its), values in curves.items():
-            if its == kind:
-                field.plot(list(values), list(values.values()), marker="o", ms=3, label=title)
+        for title in titles:
+            values = curves.get((title, kind), {})
+            points = list(values), list(values.values())
+            field.plot(*points, marker="o", ms=3, label=title, color=colors[title])
         field.set(xscale="log", yscale="log", xlabel=unit, ylabel=label or kind)
         field.set_title(kind if label else "")
+        field.xaxis.set_major_formatter("{x:,g}")
+        field.yaxis.set_major_formatter("{x:g}")
         field.grid(alpha=0.3)
-    fields[0][-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "framealpha": 0}
+    fields[0][-1].legend(fontsize=7, **legend)
     drawing.tight_layout()
     save(drawing, name)
 
@@ -298,6 +342,8 @@ def main() -> None:
     results = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in RESULTS.glob("*.json")}
     page = PAGE.read_text(encoding="utf-8")
     page = replaced(page, "targets", targets(results))
+    if "environment" in results:
+        page = replaced(page, "summary", summary(results["environment"]))
     parts = {"environment": environment, "scale": scale, "fleet": fleet, "generation": generation}
     for name, write in parts.items():
         if name in results:

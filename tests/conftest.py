@@ -29,6 +29,17 @@ sys.pycache_prefix = str(ROOT / "build" / "pycache")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SLOW = {"channel", "machine", "template", "farm", "sshd"}
+"""Fixtures that make environments, generate projects or start servers."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests for `make quick`."""
+    for item in items:
+        if not SLOW & {*getattr(item, "fixturenames", ())} and "sample" not in item.path.parts:
+            item.add_marker("quick")
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder of this run that all its workers see."""

@@ -122,7 +122,7 @@ def test_who_waits_is_told_for_whom_and_a_dead_one_holds_nothing(
                 )
                 what = re.escape(what)
                 assert re.fullmatch(f"condaw: waiting for {who}, which works on {what}\n", said)
-                assert_told(done, "for more than 0.2 s", "end it")
+                assert_told(done, "for more than 0.2 s", "stop it")
                 assert re.search(f"{who} has been working on {what} ", done.stderr)
                 first.kill()
                 first.wait()

@@ -190,7 +190,7 @@ def test_a_poisoned_package_cache_heals(own_channel: Path, small: Path, fresh: M
     [package] = (path for path in fresh.cache.glob("pkgs/iniconfig-*") if path.is_dir())
     shutil.rmtree(package)
     package.touch()
-    assert_told(fresh.condaw(small, "create", "--repair"), "iniconfig", "remove the cache")
+    assert_told(fresh.condaw(small, "create", "--repair"), "iniconfig", "remove what is in its way")
     assert contents(small) == before
 
 

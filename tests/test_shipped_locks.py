@@ -12,7 +12,7 @@ import yaml
 from condaw.base.project import Project
 from condaw.lockfile import environment_yml, reader
 from machine import ROOT, Machine
-from test_relock import CHECK_INPUT_HASH
+from test_solve import CHECK_INPUT_HASH
 
 SHIPPED = ROOT / "templates" / "conda-lock"
 PLATFORMS = ["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"]

@@ -2,9 +2,9 @@
 
     python tools/pictures.py [NAME...]      # needs git, and graphviz for the diagrams
 
-Writes docs/pictures/NAME.svg. Terminals stand on the stage of the transcripts: each command runs in
-a terminal of its own, and what it prints is drawn. Not as printed are only what would differ each
-time (uptimes, fingerprints of keys), and `...` for the beginning of a long output.
+Writes docs/pictures/NAME.svg. Terminals use the same stage as the transcripts: each command runs in
+a terminal of its own, and what it prints is drawn. Only what differs each time is replaced
+(uptimes, fingerprints of keys), and `...` stands for the beginning of a long output.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ class Terminal:
 
 TERMINALS = {
     "first-run": Terminal(
-        "A project is generated, and its environment made and verified",
-        "cookiecutter generates the project; its hook makes and verifies the conda environment. "
+        "A project is generated, and its environment created and verified",
+        "cookiecutter generates the project; its hook creates and verifies the conda environment. "
         "Then ssh-uptime runs in it and prints the uptime of a host.",
         [
             "cookiecutter --no-input gh:OWNER/cookiecutter-condaw",
@@ -114,9 +114,9 @@ TERMINALS = {
         in_project=False,
     ),
     "findings": Terminal(
-        "verify finds a changed file and a package that nobody locked; create mends both",
+        "verify finds a changed file and a package that nobody locked; create fixes both",
         "After a file was edited and a package installed by hand, condaw verify names both and "
-        "exits with 1. condaw create --repair makes the environment again, and verify is content.",
+        "exits with 1. condaw create --repair builds the environment again; verify finds nothing.",
         [
             "echo '# debug' >> .conda/lib/python3*/site-packages/paramiko/client.py",
             "python -m condaw run -- pip install --quiet --no-compile humanize==4.13.0",
@@ -127,9 +127,9 @@ TERMINALS = {
         last=5,
     ),
     "fleet": Terminal(
-        "ssh-uptime visits four hosts: three fail, each with a reason and what to do",
+        "ssh-uptime logs in to four hosts: three fail, each with a reason and what to do",
         "One row for each host, failures first: a name that does not resolve, a port where nothing "
-        "listens, a host whose key is not known, and one that gives its uptime.",
+        "listens, a host whose key is not known, and one that prints its uptime.",
         ["python -m condaw run -- ssh-uptime --timeout 5 lab-1 lab-2 lab-3 lab-4"],
         unseen=[
             f"sed 's/^Host lab-1/Host {name}/; s/{line}.*/{other}/' ~/.ssh/config > ~/new"
@@ -187,6 +187,7 @@ def terminal(picture: Terminal, name: str, world: Stage) -> str:
             lines = ["...", *lines[-picture.last :]]
         for line in lines:
             console.print(Text.from_ansi(line))
+    console.print()  # the frame ends within the last line
     frame = FRAME.replace("@TITLE@", html.escape(picture.title))
     frame = frame.replace("@DESC@", html.escape(picture.description))
     return console.export_svg(title="", code_format=frame, unique_id=name)

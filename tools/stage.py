@@ -71,7 +71,7 @@ class Stage:
 
     def env(self, home: Path) -> dict[str, str]:
         """The variables of a session: this machine's way to PyPI, and nothing else of its user."""
-        network = ("PIP_", "UV_", "SSL_", "HTTP", "NO_PROXY", "http", "no_proxy")
+        network = ("PIP_", "UV_", "SSL_", "REQUESTS_CA", "HTTP", "NO_PROXY", "http", "no_proxy")
         kept = {name: text for name, text in os.environ.items() if name.startswith(network)}
         return {
             **kept,

@@ -220,7 +220,7 @@ def test_a_finding_says_what_to_do(made: Path, machine: Machine) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"condaw: file-changed: paramiko: {PARAMIKO} is not the file that was installed",
-        "condaw: 1 finding; to mend: python -m condaw create --repair",
+        "condaw: 1 finding; to repair: python -m condaw create --repair",
     ]
 
 

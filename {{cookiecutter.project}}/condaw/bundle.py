@@ -41,13 +41,16 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the first that a zip archive can hold."""
 
 
-def write(project: Project, file: Path, packages: Sequence[Package]) -> None:
-    """Fetch `packages`, and the engine for their platforms, into `file`.
+def write(project: Project, file: Path, platforms: Sequence[str]) -> None:
+    """Fetch what the lock has for `platforms`, or for this machine, and the engine, into `file`.
 
     Raises CannotError, and leaves `file` as it was, if that cannot be done.
     """
+    from condaw.lockfile.reader import locked_packages
+
     if not engine.pip():
         raise CannotError("this Python has no pip to fetch wheels with", "install pip for it")
+    packages = [p for name in platforms or (None,) for p in locked_packages(project, name)]
     console.note(f"fetching {len(packages)} packages and condaw's engine")
     with tempfile.TemporaryDirectory() as name:
         folder, part = Path(name), file.with_name(f"{file.name}.{os.getpid()}.part")

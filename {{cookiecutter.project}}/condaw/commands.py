@@ -1,7 +1,7 @@
 """The commands: each with its options and its exit code.
 
-Most often `status` and `create` find nothing to do. So that they answer at once, this imports only
-what every command needs, and each command imports the rest.
+Most often `status` and `create` find nothing to do. To answer that at once, this module imports
+only what every command needs; each command imports the rest.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from condaw import __version__
 from condaw.base import console, layout, process
@@ -18,7 +18,6 @@ from condaw.environment import state
 
 TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Any
 
@@ -83,10 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=as_written,
     )
     parser.add_argument("--version", action="version", version=f"condaw {__version__}")
-    subparsers = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for function, add_options in COMMANDS:
+    commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    for function, add_options in COMMANDS.items():
         summary, _, examples = (function.__doc__ or "").partition("\n\n")
-        command = subparsers.add_parser(
+        command = commands.add_parser(
             function.__name__.removeprefix("do_"),
             help=summary,
             description=summary,
@@ -95,19 +94,18 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(function=function)
         command.add_argument("-q", "--quiet", action="store_true", help="print only failures")
-        add_options(command)
+        if add_options:
+            add_options(command)
     return parser
 
 
-def _no_options(command: argparse.ArgumentParser) -> None:
-    """Add nothing."""
-
-
-def _json_option(command: argparse.ArgumentParser) -> None:
+def json_option(command: argparse.ArgumentParser) -> None:
+    """Add the option that several commands have."""
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def _create_options(command: argparse.ArgumentParser) -> None:
+def create_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `create`."""
     command.add_argument("--repair", action="store_true", help="make it again, even if it is ready")
     command.add_argument("--bundle", metavar="FILE", help="take everything from this bundle")
 
@@ -124,10 +122,17 @@ def do_create(options: argparse.Namespace) -> int:
     if reason and not options.repair:
         console.note(reason, console.GREEN)
         return OK
+    from contextlib import ExitStack
+    from pathlib import Path
+
     made_from = state.inputs(layout.ROOT)
-    project = _project()
-    with _archives(project, options.bundle) as archives:
-        packages = _locked(project)
+    with ExitStack() as stack:
+        archives = None
+        if options.bundle:
+            from condaw import bundle
+
+            archives = stack.enter_context(bundle.opened(_project(), Path(options.bundle)))
+        project, packages = _locked()
         from condaw.environment import create
         from condaw.lockfile import satisfies, virtual
 
@@ -135,9 +140,7 @@ def do_create(options: argparse.Namespace) -> int:
             raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
         if lacking := next(virtual.lacking(packages), None):
             raise CannotError(lacking, "use a newer system, or lock older versions for this one")
-        create.create_environment(
-            project, packages, made_from, repair=options.repair, archives=archives
-        )
+        create.create_environment(project, packages, made_from, options.repair, archives)
     from condaw.environment.smoke import smoke
 
     return _report(smoke(project, packages), f"created and verified {project.prefix}")
@@ -149,18 +152,35 @@ def do_verify(options: argparse.Namespace) -> int:
     examples:
       python -m condaw verify                      after an accident, or before a release
     """
-    project = _project()
     while True:
-        seen = state.identity(layout.ROOT)
+        seen = state.identity()
         try:
-            findings, good = _examined(project)
+            findings, good = _examined()
         except OSError:
-            if state.identity(layout.ROOT) == seen:
+            if state.identity() == seen:
                 raise
             continue
-        if not findings or state.identity(layout.ROOT) == seen:
+        if not findings or state.identity() == seen:
             return _report(findings, good, as_json=options.json)
         # Another condaw has replaced it meanwhile: look at the new one.
+
+
+def _examined() -> tuple[list[Finding], str]:
+    """Return all findings about the environment, and what to say if there are none."""
+    word, reason = state.state()
+    if word in ("missing", "foreign"):
+        raise CannotError(reason, CREATE)
+    project, packages = _locked()
+    from condaw.environment import verify
+    from condaw.environment.findings import Finding, Kind
+    from condaw.environment.smoke import smoke
+    from condaw.lockfile import satisfies
+
+    findings = [Finding(Kind.ENVIRONMENT_STALE, reason)] if word == "stale" else []
+    findings += [Finding(Kind.LOCK_STALE, text) for text in satisfies.unmet(project, packages)]
+    findings += verify.compare(project, project.prefix, packages)
+    findings += smoke(project, packages)
+    return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
 
 
 def do_status(options: argparse.Namespace) -> int:
@@ -171,18 +191,18 @@ def do_status(options: argparse.Namespace) -> int:
       python -m condaw status -q                   in a git hook: prints only if it is not
     """
     word, reason = state.state()
+    ready = word == "ready"
     if options.json:
         prefix = os.path.join(layout.ROOT, layout.PREFIX)
         _print_json({"state": word, "reason": reason, "prefix": prefix})
-    elif word != "ready":
-        _print(word, f": {reason}; {CREATE}", good=False)
-    elif not options.quiet:
-        _print(word, f": {reason}", good=True)
-    return OK if word == "ready" else DRIFTED
+    elif not ready or not options.quiet:
+        _print(word, f": {reason}" if ready else f": {reason}; {CREATE}", good=ready)
+    return OK if ready else DRIFTED
 
 
-def _lock_options(command: argparse.ArgumentParser) -> None:
-    _json_option(command)
+def lock_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `lock`."""
+    json_option(command)
     one = command.add_mutually_exclusive_group().add_argument
     one("--check", action="store_true", help="only say whether it is fresh")
     one("--pin", action="store_true", help="and write exact versions to environment.yml")
@@ -202,11 +222,16 @@ def do_lock(options: argparse.Namespace) -> int:
     from condaw import engine
 
     engine.load(engine.ENGINE, engine.RELOCK)
+    from condaw.environment.findings import Finding, Kind
     from condaw.lockfile import diff, solve
 
     project = _project()
     if options.check:
-        return _check_lock(project, as_json=options.json)
+        text = "conda-lock.yml was made from another environment.yml; run: python -m condaw lock"
+        stale = solve.stale_platforms(project)
+        findings = [Finding(Kind.LOCK_STALE, f"{platform}: {text}") for platform in stale]
+        good = "conda-lock.yml is fresh: it was made from this environment.yml"
+        return _report(findings, good, as_json=options.json)
     if options.pin:
         changes = solve.pin(project)
     else:
@@ -218,22 +243,11 @@ def do_lock(options: argparse.Namespace) -> int:
     return OK
 
 
-def _check_lock(project: Project, *, as_json: bool) -> int:
-    from condaw.environment.findings import Finding, Kind
-    from condaw.lockfile import solve
-
-    text = "conda-lock.yml was made from another environment.yml; run: python -m condaw lock"
-    stale = solve.stale_platforms(project)
-    findings = [Finding(Kind.LOCK_STALE, f"{platform}: {text}") for platform in stale]
-    good = "conda-lock.yml is fresh: it was made from this environment.yml"
-    return _report(findings, good, as_json=as_json)
-
-
-def _bundle_options(command: argparse.ArgumentParser) -> None:
+def bundle_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `bundle`."""
     command.add_argument("file", metavar="FILE", help="the bundle to write")
-    command.add_argument(
-        "--platform", nargs="+", metavar="SUBDIR", help="for these, not for this machine"
-    )
+    help_text = "for these, not for this machine"
+    command.add_argument("--platform", nargs="+", metavar="SUBDIR", help=help_text)
 
 
 def do_bundle(options: argparse.Namespace) -> int:
@@ -249,18 +263,15 @@ def do_bundle(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from condaw import bundle
-    from condaw.lockfile import environment_yml, package, reader
 
-    project, file = _project(), Path(options.file)
-    urls = environment_yml.channel_urls(project)
-    platforms = options.platform or [package.this_platform()]
-    packages = [p for name in platforms for p in reader.read(project.lock_file, name, urls)]
-    bundle.write(project, file, packages)
+    file = Path(options.file)
+    bundle.write(_project(), file, options.platform or ())
     console.note(f"wrote {file}, {file.stat().st_size / 1e6:.0f} MB")
     return OK
 
 
-def _run_options(command: argparse.ArgumentParser) -> None:
+def run_options(command: argparse.ArgumentParser) -> None:
+    """Add the words to run."""
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")
 
 
@@ -326,48 +337,17 @@ def _project() -> Project:
     return this_project()
 
 
-def _locked(project: Project) -> list[Package]:
-    """Return what the lock holds for this machine.
+def _locked() -> tuple[Project, list[Package]]:
+    """Return the project, and what its lock holds for this machine.
 
     Loads the engine: what needs it is to be imported afterwards.
     """
     from condaw import engine
 
     engine.load(engine.ENGINE)
-    from condaw.lockfile import environment_yml, package, reader
+    from condaw.lockfile.reader import locked_packages
 
-    urls = environment_yml.channel_urls(project)
-    return reader.read(project.lock_file, package.this_platform(), urls)
-
-
-def _examined(project: Project) -> tuple[list[Finding], str]:
-    """Return all findings about the environment, and what to say if there are none."""
-    word, reason = state.state()
-    if word in ("missing", "foreign"):
-        raise CannotError(reason, CREATE)
-    packages = _locked(project)
-    from condaw.environment import verify
-    from condaw.environment.findings import Finding, Kind
-    from condaw.environment.smoke import smoke
-    from condaw.lockfile import satisfies
-
-    findings = [Finding(Kind.ENVIRONMENT_STALE, reason)] if word == "stale" else []
-    findings += [Finding(Kind.LOCK_STALE, text) for text in satisfies.unmet(project, packages)]
-    findings += verify.compare(project, project.prefix, packages)
-    findings += smoke(project, packages)
-    return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
-
-
-def _archives(project: Project, file: str | None) -> AbstractContextManager[Path | None]:
-    """Return the folder that has the conda packages of the bundle `file`, None if none is given."""
-    from contextlib import nullcontext
-    from pathlib import Path
-
-    if file is None:
-        return nullcontext()
-    from condaw import bundle
-
-    return bundle.opened(project, Path(file))
+    return (project := _project()), locked_packages(project)
 
 
 def _usable_prefix() -> Path:
@@ -401,22 +381,19 @@ def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool = Fals
             console.warn(f"{finding.kind.value}: {finding.text}", console.RED)
         repair = any(finding.kind.repairable for finding in findings)
         count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
-        step = "; to repair it: python -m condaw create --repair" if repair else ""
-        console.warn(count + step)
+        console.warn(count + ("; to repair: python -m condaw create --repair" if repair else ""))
     else:
         console.note(good_news, console.GREEN)
     return DRIFTED if findings else OK
 
 
-COMMANDS: tuple[
-    tuple[Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]], ...
-] = (
-    (do_create, _create_options),
-    (do_verify, _json_option),
-    (do_status, _json_option),
-    (do_lock, _lock_options),
-    (do_bundle, _bundle_options),
-    (do_run, _run_options),
-    (do_shell, _no_options),
-    (do_doctor, _json_option),
-)
+COMMANDS = {
+    do_create: create_options,
+    do_verify: json_option,
+    do_status: json_option,
+    do_lock: lock_options,
+    do_bundle: bundle_options,
+    do_run: run_options,
+    do_shell: None,
+    do_doctor: json_option,
+}

@@ -4,8 +4,6 @@ condaw starts on Python's standard library alone. `load` makes the pinned packag
 in place if this interpreter holds them already, else from a folder that pip fills once.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os

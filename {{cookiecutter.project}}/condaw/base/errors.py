@@ -1,16 +1,15 @@
 """A failure, with its cause and the next step, and no secret in either."""
 
-from __future__ import annotations
-
 import errno
+import os
 import re
 
 RETRY = "run the command again: python -m condaw create"
 """The next step after most failures."""
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, 112}
-"""errno(3); 112 is ERROR_DISK_FULL of Windows."""
-DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.ETXTBSY, 32}
-"""errno(3), whose EACCES (13) Python also gives for Windows' 5; 32 is ERROR_SHARING_VIOLATION."""
+FULL = {errno.ENOSPC, 112} if os.name == "nt" else {errno.ENOSPC, errno.EDQUOT}
+DENIED = {errno.EACCES, 5, 32} if os.name == "nt" else {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
+IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY}
+"""Error numbers: errno(3); Windows' ERROR_DISK_FULL, ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION."""
 
 
 class CannotError(Exception):
@@ -33,18 +32,15 @@ def redacted(text: str) -> str:
 
 
 def next_step_after(problem: str | OSError, otherwise: str) -> str:
-    """Return what to do about a failure: by its errno if it has one, else `otherwise`.
+    """Return what to do about a failure: by its error number if it has one, else `otherwise`.
 
     `problem` may be the output of another program: Rust ends an error of the system with
     `(os error N)`, Python begins it with `[Errno N]`, whatever the language of the words.
     """
-    if isinstance(problem, OSError):
-        number = problem.errno
-    else:
-        found = re.search(r"\(os error (\d+)\)|\[(?:Errno|WinError) (\d+)\]", problem)
-        number = int(found[1] or found[2]) if found else None
-    if number in NO_ROOM:
+    text = str(problem)
+    numbers = set(map(int, re.findall(r"(?:\(os error |\[Errno |\[WinError )(\d+)[)\]]", text)))
+    if numbers & FULL:
         return "make room on the disk"
-    if number in DENIED:
+    if numbers & DENIED:
         return "make it writable, and stop what is using it"
-    return otherwise
+    return "remove what is in its way" if numbers & IN_THE_WAY else otherwise

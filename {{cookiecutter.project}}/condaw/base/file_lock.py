@@ -3,8 +3,6 @@
 Of the standard library alone, since the libraries themselves are fetched under such a lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
@@ -42,12 +40,10 @@ def exclusive(name: str, subject: object) -> Iterator[None]:
         raise unwritable_cache(error) from None
     with file:
         if not _acquired(file, PATIENCE):
-            console.note(f"waiting for {_read(holder)}, which works on {subject}")
+            console.note(f"waiting for {_text(holder)}, which works on {subject}")
             if not _acquired(file, WAIT):
-                raise CannotError(
-                    f"{_read(holder)} has been working on {subject} for more than {WAIT} s",
-                    "stop it, and run the command again",
-                )
+                cause = f"{_text(holder)} has been working on {subject} for more than {WAIT} s"
+                raise CannotError(cause, "stop it, and run the command again")
         command = " ".join(["condaw", *sys.argv[1:]])
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         with contextlib.suppress(OSError):  # a full disk is no reason to stop here
@@ -61,33 +57,29 @@ def exclusive(name: str, subject: object) -> Iterator[None]:
 
 
 def _acquired(file: IO[str], seconds: float) -> bool:
-    """Lock `file` until it is closed; return False if another process holds it for `seconds`."""
+    """Lock `file` until it is closed; return False if another process holds it for `seconds`.
+
+    Sources: flock(2); Microsoft's C run-time library, _locking.
+    """
     end = clock() + seconds
-    while not _locked(file.fileno()):
-        if clock() > end:
-            return False
+    while True:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if clock() > end:
+                return False
         time.sleep(STEP)
-    return True
 
 
-def _locked(descriptor: int) -> bool:
-    """Try once. Sources: flock(2); Microsoft's C run-time library, _locking."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _read(holder: Path) -> str:
-    try:
+def _text(holder: Path) -> str:
+    with contextlib.suppress(OSError):
         return holder.read_text(encoding="utf-8") or "another condaw"
-    except OSError:
-        return "another condaw"
+    return "another condaw"

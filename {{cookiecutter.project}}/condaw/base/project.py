@@ -1,50 +1,25 @@
 """Where things are: the project's files, its environment, the user's cache; and [tool.condaw]."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from condaw.base import layout
 from condaw.base.errors import CannotError
 
 
-class Project(NamedTuple):
-    """A project folder; every path in it is absolute."""
+class Project:
+    """A project folder, with the paths of what is in it; all are absolute."""
 
-    root: Path
-
-    @property
-    def environment_yml(self) -> Path:
-        """Return the path of environment.yml."""
-        return self.root / layout.ENVIRONMENT
-
-    @property
-    def lock_file(self) -> Path:
-        """Return the path of conda-lock.yml."""
-        return self.root / layout.LOCK
-
-    @property
-    def pyproject(self) -> Path:
-        """Return the path of pyproject.toml."""
-        return self.root / layout.PYPROJECT
-
-    @property
-    def prefix(self) -> Path:
-        """Return the folder of the environment."""
-        return self.root / layout.PREFIX
-
-    @property
-    def staging(self) -> Path:
-        """Return the folder in which an environment is built."""
-        return self.root / layout.STAGING
-
-    @property
-    def retired(self) -> Path:
-        """Return the folder to which the old environment moves during the swap."""
-        return self.root / layout.RETIRED
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environment_yml = root / layout.ENVIRONMENT
+        self.lock_file = root / layout.LOCK
+        self.pyproject = root / layout.PYPROJECT
+        self.prefix = root / layout.PREFIX
+        self.staging = root / layout.STAGING
+        self.retired = root / layout.RETIRED
 
 
 def this_project() -> Project:
@@ -93,11 +68,36 @@ def unwritable_cache(error: OSError) -> CannotError:
     )
 
 
-def read_pyproject(project: Project) -> dict[str, Any]:
-    """Return pyproject.toml as a dictionary, empty if there is no such file.
+def table(project: Project, *names: str) -> dict[str, Any]:
+    """Return the table [names...] of pyproject.toml; an empty one if it is not there.
 
-    Raises CannotError if it cannot be read or is not TOML.
+    Raises CannotError if the file cannot be read, or has something else under that name.
     """
+    found: Any = _pyproject(project)
+    for name in names:
+        found = found.get(name, {})
+        if not isinstance(found, dict):
+            raise CannotError(f"{name} in pyproject.toml is not a table", "correct it")
+    return dict(found)
+
+
+def smoke_commands(project: Project) -> list[list[str]]:
+    """Return the commands of `smoke` in [tool.condaw], each a list of words.
+
+    Raises CannotError if they are anything else.
+    """
+    commands = table(project, "tool", "condaw").get("smoke", [])
+    lists = isinstance(commands, list) and all(isinstance(c, list) and c for c in commands)
+    words = [word for command in commands for word in command] if lists else []
+    if not lists or not all(isinstance(word, str) and "\0" not in word for word in words):
+        raise CannotError(
+            "smoke in [tool.condaw] of pyproject.toml is not a list of commands",
+            'write it as a list of lists, for example: smoke = [["python", "--version"]]',
+        )
+    return list(commands)
+
+
+def _pyproject(project: Project) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -111,39 +111,3 @@ def read_pyproject(project: Project) -> dict[str, Any]:
         raise CannotError(cause, "make it a readable file") from None
     except (ValueError, RecursionError) as error:  # also numbers with thousands of digits
         raise CannotError(f"pyproject.toml is not valid TOML: {error}", "correct it") from None
-
-
-def table(project: Project, *names: str) -> dict[str, Any]:
-    """Return the table [names...] of pyproject.toml, empty if it is not there.
-
-    Raises CannotError if it is not a table, and as `read_pyproject` does.
-    """
-    found: Any = read_pyproject(project)
-    for name in names:
-        found = found.get(name, {})
-        if not isinstance(found, dict):
-            raise CannotError(f"{name} in pyproject.toml is not a table", "correct it")
-    return dict(found)
-
-
-def smoke_commands(project: Project) -> list[list[str]]:
-    """Return the commands of `smoke` in [tool.condaw], each a list of words.
-
-    They run in the environment, and each must exit with 0. Raises CannotError if they are not
-    lists of words.
-    """
-    commands = table(project, "tool", "condaw").get("smoke", [])
-    if not isinstance(commands, list) or not all(map(_is_command, commands)):
-        raise CannotError(
-            "smoke in [tool.condaw] of pyproject.toml is not a list of commands",
-            'write it as a list of lists, for example: smoke = [["python", "--version"]]',
-        )
-    return commands
-
-
-def _is_command(words: object) -> bool:
-    return (
-        isinstance(words, list)
-        and bool(words)
-        and all(isinstance(word, str) and "\0" not in word for word in words)
-    )

@@ -1,7 +1,5 @@
 """The sha256 of files, read in pieces: packages hold files of some hundred megabytes."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

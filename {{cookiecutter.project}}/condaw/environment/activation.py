@@ -4,8 +4,6 @@ Source: conda's `conda/activate.py`: PATH entries, CONDA_* variables, variables 
 environment, then the scripts in etc/conda/activate.d in the order of their names.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,13 +4,10 @@ Sources: CEP 34 (contents of conda packages), conda's `conda/models/records.py` 
 `conda/history.py`.
 """
 
-from __future__ import annotations
-
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from condaw.base.layout import META
 from condaw.base.project import Project
@@ -27,7 +24,9 @@ def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> Non
     for package in packages:
         file = prefix / META / f"{package.stem}.json"
         record = json.loads(file.read_text(encoding="utf-8"))
-        record |= _own_words(Path(record["extracted_package_dir"]))
+        index_json = Path(record["extracted_package_dir"], "info", "index.json")
+        index = json.loads(index_json.read_text(encoding="utf-8"))
+        record |= {key: index[key] for key in INDEX_KEYS if key in index}
         record |= {"url": package.url, "channel": package.channel}
         for entry in record["paths_data"]["paths"]:
             if entry["path_type"] == "softlink":
@@ -36,17 +35,10 @@ def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> Non
             record |= {"requested_spec": spec, "requested_specs": [spec]}
         file.unlink()  # some file systems flush a file that is truncated and written again
         file.write_text(json.dumps(record), encoding="utf-8")
-    history = prefix / META / "history"
-    history.write_text("\n".join(_history(packages, list(specs.values()))), encoding="utf-8")
-
-
-def _own_words(extracted: Path) -> dict[str, Any]:
-    index = json.loads((extracted / "info" / "index.json").read_text(encoding="utf-8"))
-    return {key: index[key] for key in INDEX_KEYS if key in index}
-
-
-def _history(packages: Sequence[Package], specs: Sequence[str]) -> Iterator[str]:
-    yield time.strftime("==> %Y-%m-%d %H:%M:%S <==")
-    yield "# cmd: condaw create"
-    yield from sorted(f"+{p.channel}/{p.subdir}::{p.stem}" for p in packages)
-    yield f"# update specs: {json.dumps(specs)}\n"
+    history = [
+        time.strftime("==> %Y-%m-%d %H:%M:%S <=="),
+        "# cmd: condaw create",
+        *sorted(f"+{p.channel}/{p.subdir}::{p.stem}" for p in packages),
+        f"# update specs: {json.dumps(list(specs.values()))}\n",
+    ]
+    (prefix / META / "history").write_text("\n".join(history), encoding="utf-8")

@@ -1,7 +1,5 @@
 """conda packages: fetched, checked and linked into a prefix by rattler."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 from collections.abc import Sequence
@@ -16,11 +14,9 @@ from condaw.base.file_lock import exclusive
 from condaw.base.project import cache_dir
 from condaw.base.sha256 import sha256_of
 from condaw.environment import letter_case
-from condaw.environment.progress import Progress, watched
+from condaw.environment.progress import Progress
 from condaw.lockfile.package import Package
 from condaw.network import channels
-
-CHANNEL = "check the network, the proxy and the channel"
 
 
 def link(
@@ -31,7 +27,9 @@ def link(
     `archives` is a folder to take them from, in the layout of a channel. What is damaged in the
     cache of unpacked packages is fetched again. Raises CannotError if that cannot be done.
     """
-    urls = [_url(package, archives) for package in packages]
+    urls = [package.url for package in packages]
+    if archives:
+        urls = [(archives / p.subdir / p.file_name).as_uri() for p in packages]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, packages, urls))
     letter_case.refuse_clash(prefix.parent, packages, urls)
@@ -65,27 +63,17 @@ def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, pr
         reporter=progress,
     )
     try:
-        asyncio.run(watched(installation, progress))
+        asyncio.run(progress.watch(installation))
     except CannotError:
         raise
     except Exception as error:
-        causes = _causes(error)
+        lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
+        causes = list(dict.fromkeys(filter(None, lines))) or [type(error).__name__]
+        step = next_step_after(str(error), "check the network, the proxy and the channel")
         raise CannotError(
-            f"the conda packages could not be installed: {causes}",
-            f"{next_step_after(causes, CHANNEL)}, and {RETRY}",
+            f"the conda packages could not be installed: {'; '.join([causes[0], *causes[1:][-2:]])}",
+            f"{step}, and {RETRY}",
         ) from None
-
-
-def _causes(error: Exception) -> str:
-    """Return rattler's chain of causes as one line."""
-    lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
-    unique = list(dict.fromkeys(line for line in lines if line))
-    return "; ".join([unique[0], *unique[1:][-2:]]) if unique else type(error).__name__
-
-
-def _url(package: Package, archives: Path | None) -> str:
-    """Return where to fetch a conda package."""
-    return (archives / package.subdir / package.file_name).as_uri() if archives else package.url
 
 
 def _check_local_archive(package: Package, url: str) -> None:
@@ -95,10 +83,8 @@ def _check_local_archive(package: Package, url: str) -> None:
     try:
         digest = sha256_of(archive)
     except OSError as error:
-        raise CannotError(
-            f"{package.name}: {archive} cannot be read: {error.strerror}",
-            f"put the channel back, and {RETRY}",
-        ) from None
+        cause = f"{package.name}: {archive} cannot be read: {error.strerror}"
+        raise CannotError(cause, f"put the channel back, and {RETRY}") from None
     if digest != package.sha256:
         raise CannotError(
             f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}",

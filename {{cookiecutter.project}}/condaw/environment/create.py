@@ -4,8 +4,6 @@ Everything is put into a sibling folder, checked there, and renamed. Whoever loo
 sees the environment from before or the one from after.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -41,9 +39,8 @@ def create_environment(
     project: Project,
     packages: Sequence[Package],
     made_from: dict[str, bytes],
-    *,
-    repair: bool = False,
-    archives: Path | None = None,
+    repair: bool,
+    archives: Path | None,
 ) -> None:
     """Replace the project's environment by one that holds just `packages` and the project.
 
@@ -60,7 +57,8 @@ def create_environment(
             return  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
             if ready:
-                _forget_damaged(project, packages)
+                damage = verify.compare(project, project.prefix, packages)
+                _forget([f for f in damage if _is_shared(project.prefix, f)], packages)
             _build(project, packages, archives)
             state.write(project.staging, project.prefix, made_from)
             swap.put_in_place(project)
@@ -140,18 +138,16 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     conda_packages.link(conda, staging, project.prefix, archives)
     with ThreadPoolExecutor(2) as pool:
         completing = pool.submit(conda_meta.complete, project, staging, conda)
-        own = project.pyproject.is_file()
-        root = project.root
-        itself = pool.submit(pypi_packages.install_project, root, staging, env) if own else None
+        itself = pool.submit(pypi_packages.install_project, project, staging, env)
         # What may take long is started from this thread, where a signal ends it.
         if pypi and (problem := pypi_packages.install(pypi, staging, env)):
             raise _failed("the PyPI packages", problem, INDEX)
-        if itself and (problem := itself.result()):
+        if problem := itself.result():
             raise _failed("the project itself", problem, "correct pyproject.toml")
         completing.result()
     site = site_packages(staging, packages)
     pypi_packages.point_scripts(staging, project.prefix, site)
-    snapshot.write(staging, site, walk(staging))
+    snapshot.take(staging, site, walk(staging))
 
 
 def _failed(what: str, problem: str, next_step: str) -> CannotError:
@@ -161,13 +157,8 @@ def _failed(what: str, problem: str, next_step: str) -> CannotError:
     )
 
 
-def _forget_damaged(project: Project, packages: Sequence[Package]) -> None:
-    """Drop from the caches what is damaged in the environment and is a hard link into them."""
-    damage = verify.compare(project, project.prefix, packages)
-    _forget([finding for finding in damage if _is_shared(project.prefix, finding)], packages)
-
-
 def _is_shared(prefix: Path, finding: Finding) -> bool:
+    """Return whether the file is a hard link: then it is damaged in the cache, too."""
     try:
         return finding.path is not None and (prefix / finding.path).lstat().st_nlink > 1
     except OSError:

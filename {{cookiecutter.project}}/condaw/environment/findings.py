@@ -1,16 +1,16 @@
-"""What a verification finds: one difference each between the environment and the lock."""
-
-from __future__ import annotations
+"""What a verification finds: differences between the environment and the lock."""
 
 from enum import Enum
 from typing import NamedTuple
 
 
 class Kind(Enum):
-    """The kinds of findings, by the names that `--json` and the docs give them."""
+    """The kinds of findings, by their names in `--json` and in the docs."""
 
     ENVIRONMENT_STALE = "environment-stale"
     LOCK_STALE = "lock-stale"
+    PYTHON_VERSION = "python-version"
+    SMOKE_FAILED = "smoke-failed"
     PACKAGE_MISSING = "package-missing"
     PACKAGE_EXTRA = "package-extra"
     PACKAGE_DIFFERS = "package-differs"
@@ -20,12 +20,10 @@ class Kind(Enum):
     FILE_CHANGED = "file-changed"
     FILE_MODE = "file-mode"
     RECORD_CHANGED = "record-changed"
-    PYTHON_VERSION = "python-version"
-    SMOKE_FAILED = "smoke-failed"
 
     @property
     def repairable(self) -> bool:
-        """Return whether `create --repair` mends it, with the lock as it is."""
+        """Return whether `create --repair` repairs it, with the lock as it is."""
         return self not in (
             Kind.ENVIRONMENT_STALE,
             Kind.LOCK_STALE,
@@ -35,15 +33,14 @@ class Kind(Enum):
 
 
 class Finding(NamedTuple):
-    """One difference between the prefix and the lock."""
+    """One difference; `path` is relative to the prefix, with forward slashes."""
 
     kind: Kind
     text: str
     """One sentence that names the package or file."""
     package: str | None = None
     path: str | None = None
-    """Relative to the prefix, with forward slashes."""
 
     def as_dict(self) -> dict[str, str | None]:
-        """Return the finding as it is printed by `--json`."""
+        """Return the finding as `--json` prints it."""
         return {**self._asdict(), "kind": self.kind.value}

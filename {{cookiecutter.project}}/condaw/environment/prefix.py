@@ -1,17 +1,13 @@
 """What is in a prefix: its files, and what the records of its packages say about them."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import csv
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from installer.records import InvalidRecordEntry, parse_record_file
 from packaging.utils import canonicalize_name
@@ -22,9 +18,10 @@ from condaw.lockfile.package import Package
 UNOWNED = {META, "__pycache__", "CACHEDIR.TAG", ".DS_Store"}
 """Names that no package owns: records, byte-code that Python writes, marks of other tools."""
 
+Record = dict[str, Any]
 
-@dataclass(frozen=True)
-class File:
+
+class File(NamedTuple):
     """One file that a package put into the prefix."""
 
     package: str
@@ -50,15 +47,15 @@ def walk(prefix: Path) -> Iterator[str]:
         folder = pending.pop()
         with os.scandir(f"{prefix}/{folder}") as entries:
             for entry in entries:
-                path = f"{folder}{entry.name}"
+                if entry.name in UNOWNED:
+                    continue
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in UNOWNED:
-                        pending.append(f"{path}/")
-                elif entry.name not in UNOWNED:
-                    yield path
+                    pending.append(f"{folder}{entry.name}/")
+                else:
+                    yield f"{folder}{entry.name}"
 
 
-def conda_records(prefix: Path) -> list[dict[str, Any]]:
+def conda_records(prefix: Path) -> list[Record]:
     """Return the records in conda-meta, one for each installed conda package.
 
     One that cannot be read is there by its name, without files.
@@ -67,18 +64,19 @@ def conda_records(prefix: Path) -> list[dict[str, Any]]:
     for file in sorted((prefix / META).glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            if not _is_record(record):
+            if not isinstance(record["name"], str):
                 raise ValueError("not a record of a package")
-        except (OSError, ValueError, RecursionError):
+            dict(_conda_files_of(record))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             record = {"name": file.stem.rsplit("-", 2)[0], "paths_data": {"paths": []}}
         records.append(record)
     return records
 
 
-def dist_infos(site: Path, prefix: Path, records: Iterable[dict[str, Any]]) -> dict[str, Path]:
-    """Return what pip or uv installed: the `.dist-info` folders that no conda package owns.
+def dist_infos(site: Path, prefix: Path, records: Iterable[Record]) -> dict[str, Path]:
+    """Return the `.dist-info` folders that no conda package owns, by the package's name.
 
-    By normalised name. Source: PyPA specification, recording installed projects.
+    Source: PyPA specification, recording installed projects.
     """
     owned = {
         (prefix / entry["_path"]).parent
@@ -90,30 +88,17 @@ def dist_infos(site: Path, prefix: Path, records: Iterable[dict[str, Any]]) -> d
     return {canonicalize_name(folder.stem.partition("-")[0]): folder for folder in folders}
 
 
-def conda_files(records: Iterable[dict[str, Any]]) -> Iterator[tuple[str, File]]:
-    """Yield the files of conda packages, by path."""
+def recorded_files(
+    records: Iterable[Record], infos: dict[str, Path], site: Path, prefix: Path
+) -> dict[str, File]:
+    """Return the files that conda's records and the RECORDs of wheels name, by path."""
+    files: dict[str, File] = {}
     for record in records:
-        for entry in record["paths_data"]["paths"]:
-            if entry.get("path_type") == "directory":
-                continue
-            is_link = entry.get("path_type") == "softlink"
-            sha256 = entry.get("sha256_in_prefix") or entry.get("sha256")
-            size = entry.get("size_in_bytes") if not entry.get("prefix_placeholder") else None
-            yield entry["_path"], File(record["name"], None if is_link else sha256, size)
-
-
-def wheel_files(infos: dict[str, Path], site: Path, prefix: Path) -> Iterator[tuple[str, File]]:
-    """Yield the files in each RECORD, by path.
-
-    Source: PyPA specification, recording installed projects.
-    """
-    base = site.relative_to(prefix).as_posix()
+        files.update(_conda_files_of(record))
     for name, folder in infos.items():
         with contextlib.suppress(csv.Error, InvalidRecordEntry):
-            for row in parse_record_file(text_of(folder / "RECORD").splitlines()):
-                path = os.path.normpath(f"{base}/{row[0]}").replace(os.sep, "/")
-                size = int(row[2]) if re.fullmatch("[0-9]{1,18}", row[2]) else None
-                yield path, File(name, _hexadecimal(row[1]), size)
+            files.update(_wheel_files_of(name, folder, site.relative_to(prefix).as_posix()))
+    return files
 
 
 def text_of(file: Path) -> str:
@@ -124,26 +109,27 @@ def text_of(file: Path) -> str:
         return ""
 
 
-def _is_record(record: Any) -> bool:
-    """Return whether it has the shape that is relied on here."""
-    try:
-        return isinstance(record["name"], str) and all(
-            isinstance(entry["_path"], str) and isinstance(entry.get("size_in_bytes"), int | None)
-            for entry in record["paths_data"]["paths"]
-        )
-    except (KeyError, TypeError, AttributeError):
-        return False
+def _conda_files_of(record: Record) -> Iterator[tuple[str, File]]:
+    for entry in record["paths_data"]["paths"]:
+        path, size = entry["_path"], entry.get("size_in_bytes")
+        if not isinstance(path, str) or not isinstance(size, int | None):
+            raise ValueError("not a list of files")
+        sha256 = entry.get("sha256_in_prefix") or entry.get("sha256")
+        if entry.get("path_type") == "softlink":
+            sha256 = None
+        if entry.get("path_type") != "directory":
+            size = None if entry.get("prefix_placeholder") else size
+            yield path, File(record["name"], sha256, size)
 
 
-def _hexadecimal(value: str) -> str | None:
-    """Return `sha256=` and URL-safe base64 without padding as hexadecimal digits.
-
-    None for any other hash; what no file has for one that is malformed.
-    """
-    algorithm, _, digest = value.partition("=")
-    if algorithm != "sha256":
-        return None
-    try:
-        return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()
-    except ValueError:
-        return "malformed"
+def _wheel_files_of(name: str, dist_info: Path, site: str) -> Iterator[tuple[str, File]]:
+    for path, value, size in parse_record_file(text_of(dist_info / "RECORD").splitlines()):
+        where = os.path.normpath(f"{site}/{path}").replace(os.sep, "/")
+        bytes_ = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
+        algorithm, _, digest = value.partition("=")
+        try:
+            # URL-safe base64 without padding, as hexadecimal digits.
+            sha256 = base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()
+        except ValueError:
+            sha256 = "malformed"  # no file has that
+        yield where, File(name, sha256 if algorithm == "sha256" else None, bytes_)

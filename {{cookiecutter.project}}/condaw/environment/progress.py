@@ -1,7 +1,5 @@
 """How far rattler is: one line on a terminal, and a watch for a server that has gone silent."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 import time
@@ -24,14 +22,14 @@ class Progress(InstallerReporter):
     """What rattler reports while it installs `packages` packages, counted and drawn."""
 
     def __init__(self, packages: int) -> None:
-        """Begin with nothing done."""
-        self._packages, self._linked, self._downloads = packages, 0, 0
+        self._packages, self._linked = packages, 0
         self._received: dict[int, int] = {}
+        self._running: set[int] = set()
         self._moved, self._drawn = clock(), 0.0
 
     def on_download_start(self, cache_entry: int) -> int:
-        """Count a download that begins."""
-        self._downloads += 1
+        """Take note of a download that begins, and return its token."""
+        self._running.add(cache_entry)
         self._draw()
         return cache_entry
 
@@ -41,23 +39,14 @@ class Progress(InstallerReporter):
         self._draw()
 
     def on_download_completed(self, download_idx: int) -> None:
-        """Count a download that ends."""
-        self._downloads -= 1
+        """Take note of a download that ends."""
+        self._running.discard(download_idx)
         self._draw()
 
     def on_link_complete(self, index: int) -> None:
         """Count a package that is linked."""
         self._linked += 1
         self._draw()
-
-    def is_silent(self) -> bool:
-        """Return whether a download is running and nothing has come for SILENCE seconds."""
-        return self._downloads > 0 and clock() - self._moved > SILENCE
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._drawn:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def _draw(self) -> None:
         self._moved = clock()
@@ -69,21 +58,19 @@ class Progress(InstallerReporter):
             text = f"[{bar}] {self._linked}/{self._packages} packages, {received:.0f} MB"
             print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
+    async def watch(self, installation: Awaitable[None]) -> None:
+        """Wait for `installation` as long as something moves.
 
-async def watched(installation: Awaitable[None], progress: Progress) -> None:
-    """Wait for `installation` as long as something moves.
-
-    Raises CannotError if a server goes silent, and whatever the installation raises.
-    """
-    task = asyncio.ensure_future(installation)
-    try:
-        while not (await asyncio.wait([task], timeout=1))[0]:
-            if progress.is_silent():
-                task.cancel()
-                raise CannotError(
-                    f"the server has sent nothing for {SILENCE} s",
-                    f"check the network and the proxy, and {RETRY}",
-                )
-        task.result()
-    finally:
-        progress.end()
+        Raises CannotError if a server goes silent, and whatever the installation raises.
+        """
+        task = asyncio.ensure_future(installation)
+        try:
+            while not (await asyncio.wait([task], timeout=1))[0]:
+                if self._running and clock() - self._moved > SILENCE:
+                    task.cancel()
+                    cause = f"the server has sent nothing for {SILENCE} s"
+                    raise CannotError(cause, f"check the network and the proxy, and {RETRY}")
+            task.result()
+        finally:
+            if self._drawn:
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,7 +1,5 @@
 """PyPI packages and the project itself: installed by uv into a prefix that will be renamed."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import hashlib
@@ -14,7 +12,7 @@ from installer.records import Hash, RecordEntry, parse_record_file
 
 from condaw.base import process, scripts
 from condaw.base.errors import redacted
-from condaw.base.project import cache_dir, python_in, scripts_in
+from condaw.base.project import Project, cache_dir, python_in, scripts_in
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
 
@@ -38,9 +36,14 @@ def install(packages: Sequence[Package], prefix: Path, env: Mapping[str, str]) -
     return _uv_install(words, prefix, env, "".join(pins))
 
 
-def install_project(root: Path, prefix: Path, env: Mapping[str, str]) -> str | None:
-    """Install the project at `root` as a link to its sources; return the error, None if none."""
-    return _uv_install(["--editable", "."], prefix, env, cwd=root)
+def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> str | None:
+    """Install the project, if it has a pyproject.toml, as a link to its sources.
+
+    Returns the error, None if there is none.
+    """
+    if not project.pyproject.is_file():
+        return None
+    return _uv_install(["--editable", "."], prefix, env, cwd=project.root)
 
 
 def forget(names: Sequence[str]) -> None:
@@ -60,7 +63,7 @@ def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
 
 
 def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
-    """Rewrite the scripts of one package, and their lines in its RECORD."""
+    """Point the scripts of one package, and correct their lines in its RECORD."""
     old, new = str(staging).encode(), str(prefix).encode()
     record, site, changed = dist_info / "RECORD", dist_info.parent, False
     rows = list(parse_record_file(record.read_text(encoding="utf-8").splitlines()))
@@ -78,7 +81,9 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
             _write_launcher(dist_info, path, python_in(prefix))
         else:
             path.write_bytes(content.replace(old, new))
-        rows[at], changed = _entry(name, path.read_bytes()).to_row(), True
+        content, changed = path.read_bytes(), True
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        rows[at] = RecordEntry(name, Hash("sha256", digest), len(content)).to_row()
     if changed:
         with record.open("w", encoding="utf-8", newline="") as out:
             csv.writer(out, lineterminator="\n").writerows(rows)
@@ -87,11 +92,6 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
 def _as_import(folder: str) -> str:
     """Return a line of a .pth file that adds `folder` to sys.path. Source: Python's `site`."""
     return f"import sys; sys.path.append({folder!a})\n"
-
-
-def _entry(name: str, content: bytes) -> RecordEntry:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-    return RecordEntry(name, Hash("sha256", digest), len(content))
 
 
 def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:

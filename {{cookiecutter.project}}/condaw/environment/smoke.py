@@ -1,7 +1,5 @@
 """Programs of the environment, run to see that they start: Python, and the smoke commands."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Taken when the environment is made; `verify` compares with it later.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat
@@ -16,6 +14,8 @@ from pathlib import Path
 from condaw.base.layout import META
 from condaw.base.sha256 import sha256_of
 
+NAME = f"{META}/condaw.manifest"
+"""Not a `.json`: conda reads each of those as a record."""
 IGNORED = 0o222 if os.name == "nt" else 0
 """Mode bits to ignore: hard links on Windows share the read-only attribute, which must go first."""
 
@@ -34,18 +34,7 @@ class Snapshot:
     """The sha256 of each package's record: conda-meta/*.json and *.dist-info/RECORD."""
 
 
-def file_of(prefix: Path) -> Path:
-    """Return where the snapshot is. Not a `.json`: conda reads each of those as a record."""
-    return prefix / META / "condaw.manifest"
-
-
-def record_digests(prefix: Path, site: Path) -> dict[str, str]:
-    """Return the sha256 of each package's record, by its path."""
-    files = [*(prefix / META).glob("*.json"), *site.glob("*.dist-info/RECORD")]
-    return {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
-
-
-def write(prefix: Path, site: Path, paths: Iterable[str]) -> None:
+def take(prefix: Path, site: Path, paths: Iterable[str]) -> None:
     """Record what `paths`, the files in `prefix`, are like."""
     links, modes = {}, {}
     for path in paths:
@@ -57,7 +46,23 @@ def write(prefix: Path, site: Path, paths: Iterable[str]) -> None:
     usual = Counter(modes.values()).most_common(1)[0][0]
     others = {path: mode for path, mode in modes.items() if mode != usual}
     snapshot = Snapshot(usual, others, links, record_digests(prefix, site))
-    file_of(prefix).write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
+    (prefix / NAME).write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
+
+
+def read(prefix: Path) -> Snapshot | None:
+    """Return the snapshot of `prefix`; None if it is missing or damaged."""
+    try:
+        found = Snapshot(**json.loads((prefix / NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    whole = all(isinstance(each, dict) for each in (found.modes, found.links, found.records))
+    return found if whole else None
+
+
+def record_digests(prefix: Path, site: Path) -> dict[str, str]:
+    """Return the sha256 of each package's record, by its path."""
+    files = [*(prefix / META).glob("*.json"), *site.glob("*.dist-info/RECORD")]
+    return {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
 
 
 def mode_of(path: str, mode: int) -> int:
@@ -68,13 +73,3 @@ def mode_of(path: str, mode: int) -> int:
     """
     bits = stat.S_IMODE(mode) & ~IGNORED
     return bits & ~0o111 if path.lower().endswith((".exe", ".bat", ".cmd", ".com")) else bits
-
-
-def read(prefix: Path) -> Snapshot | None:
-    """Return the snapshot of `prefix`; None if it is missing or damaged."""
-    try:
-        found = Snapshot(**json.loads(file_of(prefix).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None
-    whole = all(isinstance(each, dict) for each in (found.modes, found.links, found.records))
-    return found if whole else None

@@ -4,8 +4,6 @@ Compared each time `status` or `create` starts, so without pathlib, json or hash
 longer to load than the comparison takes.
 """
 
-from __future__ import annotations
-
 import os
 
 from condaw.base.layout import (
@@ -74,7 +72,7 @@ def nothing_to_do(root: Folder = ROOT) -> str:
     return f"nothing to do: {reason}" if word == "ready" else ""
 
 
-def identity(root: Folder) -> int | None:
+def identity(root: Folder = ROOT) -> int | None:
     """Return what tells an environment from the one that replaces it: its folder's inode."""
     prefix = os.path.join(root, PREFIX)
     return os.stat(prefix).st_ino if os.path.exists(prefix) else None

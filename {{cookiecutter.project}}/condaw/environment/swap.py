@@ -1,7 +1,5 @@
 """Folders that condaw makes beside each other: whose they are, their exchange, their removal."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import itertools
@@ -37,22 +35,21 @@ def is_foreign(path: Path) -> bool:
 
 
 def put_in_place(project: Project) -> None:
-    """Replace the environment by the one that was built, and discard the old one.
+    """Let the new environment take the place of the old one, which is left to be discarded.
 
     Raises OSError, with the old environment in its place, if that cannot be done.
     """
     prefix, staging, retired = project.prefix, project.staging, project.retired
-    if prefix.exists() and _exchange(staging, prefix):
-        return  # what is discarded after an installation is the old one
-    if prefix.exists():
-        rename(prefix, retired)
-    try:
+    if not prefix.exists():
         rename(staging, prefix)
-    except OSError:
-        if retired.exists():
+    elif not _exchange(staging, prefix):
+        rename(prefix, retired)
+        try:
+            rename(staging, prefix)
+        except OSError:
             rename(retired, prefix)
-        raise
-    discard(retired)
+            raise
+        discard(retired)
 
 
 def discard(folder: Path) -> None:
@@ -65,7 +62,11 @@ def discard(folder: Path) -> None:
     for _ in range(TRIES):
         for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
             for path in [path for path in parent.glob("*") if path != kept]:
-                _remove(path)
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
         left = [path for path in folder.rglob("*") if path not in (mark.parent, mark)]
         if not left:
             shutil.rmtree(folder, ignore_errors=True)
@@ -95,14 +96,6 @@ def _put_aside(folder: Path, left: Path) -> None:
     console.warn(f"{left} cannot be removed; is a program using it? The next create tries again")
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders change places in one step; return False if the system has no such step.
 
@@ -110,11 +103,9 @@ def _exchange(one: Path, other: Path) -> bool:
     """
     first, second = os.fsencode(one), os.fsencode(other)
     here = -100  # AT_FDCWD, of no effect on absolute paths
-    try:
+    with contextlib.suppress(OSError, AttributeError):  # an old C library
         if sys.platform == "linux":
             return bool(ctypes.CDLL(None).renameat2(here, first, here, second, 2) == 0)
         if sys.platform == "darwin":
             return bool(ctypes.CDLL(None).renamex_np(first, second, 2) == 0)
-    except (OSError, AttributeError):  # an old C library
-        pass
     return False

@@ -1,7 +1,5 @@
 """The proof: the prefix against the lock, each file against its hash. Only reads."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat
@@ -46,12 +44,10 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
     wheels = contents.dist_infos(site, prefix, records)
     findings = list(_compare_conda(records, [p for p in packages if p.manager == "conda"]))
     findings += _compare_wheels(project, wheels, [p for p in packages if p.manager == "pip"])
-    expected = dict(contents.conda_files(records))
-    expected.update(contents.wheel_files(wheels, site, prefix))
+    expected = contents.recorded_files(records, wheels, site, prefix)
     taken = snapshot.read(prefix)
     if taken is None:
-        text = f"{snapshot.file_of(prefix).relative_to(prefix)} cannot be read"
-        return [*findings, Finding(Kind.RECORD_CHANGED, text)]
+        return [*findings, Finding(Kind.RECORD_CHANGED, f"{snapshot.NAME} cannot be read")]
     findings += _compare_records(taken, snapshot.record_digests(prefix, site), expected)
     findings += _compare_files(prefix, expected, taken)
     return findings
@@ -101,9 +97,9 @@ def _compare_names(locked: dict[str, Package], versions: dict[str, Any]) -> Iter
         yield Finding(Kind.PACKAGE_EXTRA, text, name)
 
 
-def _version(folder: Path) -> str:
-    """Return the version of what a `.dist-info` folder is about, in the form that a lock has."""
-    text = folder.stem.partition("-")[2]
+def _version(dist_info: Path) -> str:
+    """Return the version in the name of a `.dist-info` folder, in the form that a lock has."""
+    text = dist_info.stem.partition("-")[2]
     try:
         return str(Version(text))
     except InvalidVersion:
@@ -112,14 +108,13 @@ def _version(folder: Path) -> str:
 
 def _is_linked(dist_info: Path | None, root: Path) -> bool:
     """Return whether the project is installed as a link to its sources (PEP 610, PEP 660)."""
-    if dist_info is None:
-        return False
     try:
-        origin = DirectUrl.from_dict(json.loads(contents.text_of(dist_info / "direct_url.json")))
+        text = contents.text_of(dist_info / "direct_url.json") if dist_info else ""
+        origin = DirectUrl.from_dict(json.loads(text))
     except (DirectUrlValidationError, ValueError, RecursionError, AttributeError):
         return False
     where = unquote(origin.url).rstrip("/")  # what is quoted is up to the installer
-    editable = origin.dir_info is not None and origin.dir_info.editable
+    editable = origin.dir_info and origin.dir_info.editable
     return bool(editable) and where == unquote(root.as_uri())
 
 
@@ -143,13 +138,13 @@ def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> 
     for path in sorted(found - expected.keys()):
         if not path.startswith(DATA):
             yield Finding(Kind.FILE_FOREIGN, f"{path} belongs to no package", None, path)
-    compared = _compared(str(prefix), sorted(found & expected.keys()), expected, taken)
+    compared = _compare_contents(str(prefix), [*found & expected.keys()], expected, taken)
     for path, kind in sorted(compared.items()):
         owner = expected[path].package
         yield Finding(kind, f"{owner}: {path} {WORDS[kind]}", owner, path)
 
 
-def _compared(
+def _compare_contents(
     root: str, paths: Sequence[str], expected: dict[str, File], taken: Snapshot
 ) -> dict[str, Kind]:
     """Return the kind of finding for each of `paths` that differs.
@@ -157,13 +152,13 @@ def _compared(
     Large files are hashed in a thread of their own: hashing a large piece lets other threads run.
     """
 
-    def compared(path: str) -> Kind | None:
+    def compare_one(path: str) -> Kind | None:
         return _difference(f"{root}/{path}", expected[path], path, taken)
 
     large = {path for path in paths if (expected[path].size or 0) >= LARGE}
     with ThreadPoolExecutor(1) as pool:
-        tasks = {path: pool.submit(compared, path) for path in large}
-        kinds = {path: compared(path) for path in paths if path not in large}
+        tasks = {path: pool.submit(compare_one, path) for path in large}
+        kinds = {path: compare_one(path) for path in paths if path not in large}
         kinds.update({path: task.result() for path, task in tasks.items()})
     return {path: kind for path, kind in kinds.items() if kind}
 

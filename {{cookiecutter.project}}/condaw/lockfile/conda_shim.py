@@ -4,8 +4,6 @@ conda-lock runs an executable, `EXE create --dry-run --json --override-channels 
 CHANNEL... SPEC...` with CONDA_SUBDIR set, and reads the plan as JSON. `main` is that executable.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

@@ -1,7 +1,5 @@
 """environment.yml: the channels and the direct dependencies that it asks for (CEP 24)."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """One entry of conda-lock.yml, for one platform."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath

@@ -1,7 +1,5 @@
 """conda-lock.yml -> the packages of one platform, each of which passes every rule."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,8 +7,9 @@ from typing import Any
 import yaml
 
 from condaw.base.errors import CannotError
-from condaw.lockfile import rules
-from condaw.lockfile.package import Package
+from condaw.base.project import Project
+from condaw.lockfile import environment_yml, rules
+from condaw.lockfile.package import Package, this_platform
 from condaw.lockfile.rules import Defect
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -29,6 +28,15 @@ class LockError(CannotError):
             f"conda-lock.yml is not acceptable: {self.reasons}",
             "restore it from version control, or make it again: python -m condaw lock",
         )
+
+
+def locked_packages(project: Project, platform: str | None = None) -> list[Package]:
+    """Return what the project's lock holds for `platform`, or for this machine.
+
+    Raises CannotError if environment.yml cannot be read, and what `read` raises.
+    """
+    urls = environment_yml.channel_urls(project)
+    return read(project.lock_file, platform or this_platform(), urls)
 
 
 def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:

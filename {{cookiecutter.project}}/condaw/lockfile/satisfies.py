@@ -1,7 +1,5 @@
 """Whether a lock satisfies environment.yml: in milliseconds, and without conda-lock."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from packaging.utils import canonicalize_name

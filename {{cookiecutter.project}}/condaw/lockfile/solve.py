@@ -1,7 +1,5 @@
 """environment.yml -> conda-lock.yml: conda-lock asks, and rattler solves."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -31,7 +29,7 @@ from condaw.base.project import Project
 from condaw.lockfile import conda_shim, diff, environment_yml, reader
 from condaw.lockfile.diff import Change
 from condaw.lockfile.rules import PYPI_NAMES
-from condaw.network import channels, pip_config, trust
+from condaw.network import channels, pip_config
 
 UNCHANGED = "conda-lock.yml is as it was"
 NEXT = f"correct environment.yml, or check the network and pip's settings; {UNCHANGED}"
@@ -45,9 +43,8 @@ def stale_platforms(project: Project) -> list[str]:
     """
     specification = _specification(project)
     made_from = _parse(project.lock_file).metadata.content_hash
-    urls = environment_yml.channel_urls(project)
     for platform in made_from:
-        reader.read(project.lock_file, platform, urls)
+        reader.locked_packages(project, platform)
     virtual = default_virtual_package_repodata()
     with virtual:
         return [
@@ -207,7 +204,7 @@ def _child_environment() -> Iterator[None]:
     before = dict(os.environ)
     modules = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
     os.environ["PYTHONPATH"] = os.pathsep.join(modules)
-    if roots := trust.certificates():
+    if roots := pip_config.certificates():
         os.environ.setdefault("REQUESTS_CA_BUNDLE", roots)
     try:
         yield

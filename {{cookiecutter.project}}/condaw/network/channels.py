@@ -1,7 +1,5 @@
 """How channels are reached: rattler's client, with what the user has configured already."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import functools

@@ -1,7 +1,5 @@
 """Where PyPI packages come from: what the user has configured for pip, passed on to uv."""
 
-from __future__ import annotations
-
 import configparser
 import os
 import sys
@@ -57,6 +55,14 @@ def config_files() -> list[Path]:
             user[1] = library
     folders = [*everyone, *([] if Path(own).is_file() else user), Path(sys.prefix)]
     return [*(folder / name for folder in folders), *([Path(own)] if own else [])]
+
+
+def certificates() -> str | None:
+    """Return the file of root certificates that the user has configured; None for the default.
+
+    Raises CannotError if pip's configuration cannot be read.
+    """
+    return os.environ.get("SSL_CERT_FILE") or pip_settings().get("cert")
 
 
 def uv_environment() -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Whether a server can be reached, and if not, why, and what to do about it."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import ssl
@@ -17,11 +15,13 @@ from condaw.base.errors import redacted
 
 PATIENCE = 10
 """Seconds that a server has to answer."""
-EXPIRED, NOT_YET, UNKNOWN, OTHER_NAME = {10}, {9}, {2, 18, 19, 20, 21}, {62, 64}
-"""OpenSSL's numbers of what may be wrong with a certificate (x509_vfy.h, X509_V_ERR_...)."""
 LATER = "try again later, or ask who runs it"
-ROOTS = "set SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
 NETWORK = "check the network and the VPN; if there is a proxy, set HTTPS_PROXY"
+ROOTS = "set SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
+CLOCK = "check this machine's clock, and that its root certificates are up to date"
+OTHER_NAME = "check the URL; the login page of a guest network does this, too"
+CERTIFICATE = {9: CLOCK, 10: CLOCK, 62: OTHER_NAME, 64: OTHER_NAME}
+"""Next steps by OpenSSL's number (x509_vfy.h, X509_V_ERR_...); for all others it is ROOTS."""
 
 clock = time.time
 
@@ -68,11 +68,13 @@ def proxy(url: str) -> str | None:
 
 def _why(reason: object, url: str) -> tuple[str, str]:
     """Return why `url` did not answer, and the next step."""
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        host = urlsplit(url).hostname or url
+        text = f"the certificate of {host} is not accepted: {reason.verify_message}"
+        return text, CERTIFICATE.get(reason.verify_code, ROOTS)
     via = proxy(url)
     parts = urlsplit(via or url)
     peer = f"the proxy {parts.hostname}:{parts.port}" if via else str(parts.hostname)
-    if code := getattr(reason, "verify_code", None):
-        return _certificate(code, urlsplit(url).hostname or url, reason)
     if "407" in str(reason):
         return f"{peer} asks for a user and a password", "put them into HTTPS_PROXY, as USER:PASS@"
     if isinstance(reason, socket.gaierror):
@@ -82,23 +84,6 @@ def _why(reason: object, url: str) -> tuple[str, str]:
     if isinstance(reason, TimeoutError):
         return f"{peer} did not answer within {PATIENCE} s", NETWORK
     return f"{url} does not answer: {reason}", NETWORK
-
-
-def _certificate(code: int, host: str, reason: object) -> tuple[str, str]:
-    """Return what is wrong with the certificate of `host`, and the next step."""
-    if code in EXPIRED:
-        return (
-            f"a certificate of {host} has expired, according to this machine's clock",
-            "check that the clock is right and this machine's root certificates are up to date",
-        )
-    if code in NOT_YET:
-        return f"the certificate of {host} is not valid yet", "set this machine's clock"
-    if code in UNKNOWN:
-        return f"the certificate of {host} is from an unknown authority", ROOTS
-    if code in OTHER_NAME:
-        next_step = "check the URL; the login page of a guest network does this, too"
-        return f"the certificate of {host} is for another name", next_step
-    return f"the certificate of {host} is not accepted: {reason}", ROOTS
 
 
 def _ahead(headers: Message) -> float | None:
