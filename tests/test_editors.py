@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from machine import Machine, Result
-from test_containers import jsonc
+from test_template import jsonc
 
 SCRIPTS = Path(sys.executable).parent
 needs_direnv = pytest.mark.skipif(not shutil.which("direnv"), reason="direnv is not installed")
@@ -32,7 +32,7 @@ def account(machine: Machine) -> Machine:
 def test_vs_code_is_pointed_at_the_environment_and_kept_from_searching_it(
     bake: Callable[..., Path],
 ) -> None:
-    project = bake()
+    project = bake(extras="editors")
     settings = jsonc(project / ".vscode" / "settings.json")
     # A folder stands for the interpreter in it, on each platform: VS Code's settings reference.
     assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.conda"
