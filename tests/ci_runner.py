@@ -104,7 +104,7 @@ class Service:
         identity = ("-c", "user.name=me", "-c", "user.email=me@example.invalid")
         done = self.machine.run("git", *identity, *words, cwd=cwd or self.folder)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.stdout + done.stderr
 
     def push(self, project: Path, message: str) -> None:
         """Make what is in `project`, less what it ignores, the newest commit of main."""
