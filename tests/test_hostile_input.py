@@ -125,7 +125,7 @@ def read_pyproject(folder: Path, data: bytes) -> None:
     answered(lambda: table(Project(folder), "project"))
 
 
-@target(damaged(b"condaw 3\n/x/.conda\n"))
+@target(damaged(b"condaw 3\n/x/.conda\n", b"3", b"null", b'{"prefix": [1]}', b"[" * 100_000))
 def read_stamp(folder: Path, data: bytes) -> None:
     python = python_in(folder / ".conda").relative_to(folder)
     put(folder, {f".conda/{stamp.MARK}": data, str(python): b""})
@@ -416,27 +416,25 @@ def test_files_as_windows_editors_write_them_are_read(start: bytes, tmp_path: Pa
     assert len(lock.channel_urls(project)) == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("tool = 3", "tool in pyproject.toml is not a table"),
-        ("[tool]\ncondaw = []", "condaw in pyproject.toml is not a table"),
-        ("[[tool.condaw]]", "condaw in pyproject.toml is not a table"),
-        ("[tool.condaw]\nsmoke = 1979-05-27", "smoke in [tool.condaw] of pyproject.toml is not"),
-        (
-            '[tool.condaw]\nsmoke = [["a\\u0000"]]',
-            "smoke in [tool.condaw] of pyproject.toml is not",
-        ),
-        (f"a = {'9' * 10_000}", "pyproject.toml is not valid TOML"),
-        (f"a = {'[' * 100_000}", "pyproject.toml is not valid TOML"),
-        ("a = '\0'", "pyproject.toml is not valid TOML"),
-    ],
-)
-def test_settings_of_another_shape_are_named(text: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(CannotError) as caught:
-        smoke_commands(Project(tmp_path))
-    assert caught.value.cause.startswith(said)
+SMOKE = "smoke in [tool.condaw] of pyproject.toml is not"
+SETTINGS = {
+    "tool = 3": "tool in pyproject.toml is not a table",
+    "[tool]\ncondaw = []": "condaw in pyproject.toml is not a table",
+    "[[tool.condaw]]": "condaw in pyproject.toml is not a table",
+    "[tool.condaw]\nsmoke = 1979-05-27": SMOKE,
+    '[tool.condaw]\nsmoke = [["a\\u0000"]]': SMOKE,
+    f"a = {'9' * 10_000}": "pyproject.toml is not valid TOML",
+    f"a = {'[' * 100_000}": "pyproject.toml is not valid TOML",
+    "a = '\0'": "pyproject.toml is not valid TOML",
+}
+
+
+def test_settings_of_another_shape_are_named(tmp_path: Path) -> None:
+    for text, said in SETTINGS.items():
+        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(CannotError) as caught:
+            smoke_commands(Project(tmp_path))
+        assert caught.value.cause.startswith(said)
 
 
 def test_a_project_that_is_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
@@ -444,16 +442,6 @@ def test_a_project_that_is_a_folder_in_the_place_of_a_file_is_named(tmp_path: Pa
     with pytest.raises(CannotError) as caught:
         table(Project(tmp_path), "project")
     assert caught.value.cause.startswith("pyproject.toml cannot be read")
-
-
-@pytest.mark.parametrize("text", ["3", "[]", '"x"', "null", "[" * 100_000, "\0", '{"prefix": [1]}'])
-def test_a_stamp_of_another_shape_makes_an_environment_stale_or_broken(
-    text: str, tmp_path: Path
-) -> None:
-    prefix = tmp_path / ".conda"
-    (prefix / "conda-meta").mkdir(parents=True)
-    (prefix / stamp.MARK).write_text(text, encoding="utf-8")
-    assert stamp.state(tmp_path)[0] in ("broken", "stale")
 
 
 def test_messages_show_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
