@@ -56,10 +56,8 @@ def walk(prefix: Path) -> Iterator[str]:
 
 
 def conda_records(prefix: Path) -> list[Record]:
-    """Return the records in conda-meta, one for each installed conda package.
-
-    One that cannot be read is there by its name, without files.
-    """
+    """Return the records in conda-meta, one for each installed conda package. One that cannot be
+    read is there by its name, without files."""
     records = []
     for file in sorted((prefix / META).glob("*.json")):
         try:
@@ -74,10 +72,8 @@ def conda_records(prefix: Path) -> list[Record]:
 
 
 def dist_infos(site: Path, prefix: Path, records: Iterable[Record]) -> dict[str, Path]:
-    """Return the `.dist-info` folders that no conda package owns, by the package's name.
-
-    Source: PyPA specification, recording installed projects.
-    """
+    """Return the `.dist-info` folders that no conda package owns, by the package's name. Source:
+    PyPA specification, recording installed projects."""
     owned = {
         (prefix / entry["_path"]).parent
         for record in records

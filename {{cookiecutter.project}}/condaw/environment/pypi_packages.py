@@ -22,9 +22,7 @@ UV = uv.find_uv_bin()
 
 def environment() -> dict[str, str]:
     """Return the process environment for uv, with a cache that no other tool links files from.
-
-    Raises CannotError if pip's configuration cannot be read.
-    """
+    Raises CannotError if pip's configuration cannot be read."""
     own = {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
     return {**pip_config.uv_environment(), **own}
 
@@ -37,10 +35,8 @@ def install(packages: Sequence[Package], prefix: Path, env: Mapping[str, str]) -
 
 
 def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> str | None:
-    """Install the project, if it has a pyproject.toml, as a link to its sources.
-
-    Returns the error, None if there is none.
-    """
+    """Install the project, if it has a pyproject.toml, as a link to its sources. Returns the error,
+    None if there is none."""
     if not project.pyproject.is_file():
         return None
     return _uv_install(["--editable", "."], prefix, env, cwd=project.root)

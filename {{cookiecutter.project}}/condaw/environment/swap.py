@@ -26,10 +26,8 @@ def is_foreign(path: Path) -> bool:
 
 
 def put_in_place(project: Project) -> None:
-    """Let the new environment take the place of the old one, which is left to be discarded.
-
-    Raises OSError, with the old environment in its place, if that cannot be done.
-    """
+    """Let the new environment take the place of the old one, which is left to be discarded. Raises
+    OSError, with the old environment in its place, if that cannot be done."""
     prefix, staging, retired = project.prefix, project.staging, project.retired
     if not prefix.exists():
         staging.rename(prefix)
@@ -45,9 +43,7 @@ def put_in_place(project: Project) -> None:
 
 def discard(folder: Path) -> None:
     """Remove a folder of condaw's. Its mark goes last, so that the next run ends a killed removal.
-
-    After a failure, threads of rattler may still write what they had begun: so try again.
-    """
+    After a failure, threads of rattler may still write what they had begun: so try again."""
     mark = folder / MARK
     for _ in range(100):
         for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
@@ -65,9 +61,7 @@ def discard(folder: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders change places in one step; return False if the system has no such step.
-
-    Sources: Linux's renameat2(2) and macOS's renamex_np(2), each with the flag for a swap, 2.
-    """
+    Sources: Linux's renameat2(2) and macOS's renamex_np(2), each with the flag for a swap, 2."""
     first, second = os.fsencode(one), os.fsencode(other)
     here = -100  # AT_FDCWD, of no effect on absolute paths
     with contextlib.suppress(OSError, AttributeError):  # an old C library

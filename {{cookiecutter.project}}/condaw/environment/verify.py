@@ -34,11 +34,9 @@ FLAGS = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBL
 
 
 def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
-    """Return every difference between `prefix` and what the lock says about it.
-
-    `prefix` may still be a sibling of the project's own. Raises OSError if it vanishes meanwhile,
-    and CannotError if pyproject.toml cannot be read.
-    """
+    """Return every difference between `prefix` and what the lock says about it. `prefix` may still
+    be a sibling of the project's own. Raises OSError if it vanishes meanwhile, and CannotError if
+    pyproject.toml cannot be read."""
     records = contents.conda_records(prefix)
     site = contents.site_packages(prefix, packages)
     wheels = contents.dist_infos(site, prefix, records)
@@ -147,10 +145,8 @@ def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> 
 def _compare_contents(
     root: str, paths: Sequence[str], expected: dict[str, File], taken: Snapshot
 ) -> dict[str, Kind]:
-    """Return the kind of finding for each of `paths` that differs.
-
-    Large files are hashed in a thread of their own: hashing a large piece lets other threads run.
-    """
+    """Return the kind of finding for each of `paths` that differs. Large files are hashed in a
+    thread of their own: hashing a large piece lets other threads run."""
 
     def compare_one(path: str) -> Kind | None:
         return _difference(f"{root}/{path}", expected[path], path, taken)
@@ -164,11 +160,9 @@ def _compare_contents(
 
 
 def _difference(where: str, file: File, path: str, taken: Snapshot) -> Kind | None:
-    """Return how a file is not what it was; one that cannot be read has changed.
-
-    There are thousands of files, most of them small, so this makes as few system calls as it can:
-    a file object for each would cost as much as the hashing.
-    """
+    """Return how a file is not what it was; one that cannot be read has changed. There are
+    thousands of files, most of them small, so this makes as few system calls as it can: a file
+    object for each would cost as much as the hashing."""
     try:
         if target := taken.links.get(path):
             return None if os.readlink(where) == target else Kind.FILE_CHANGED  # noqa: PTH115
