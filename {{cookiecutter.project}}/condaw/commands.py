@@ -115,6 +115,10 @@ def _flag(text: str) -> dict[str, Any]:
     return {"action": "store_true", "help": text}
 
 
+def _words(metavar: str, text: str) -> dict[str, Any]:
+    return {"nargs": "+", "metavar": metavar, "help": text}
+
+
 JSON = {"--json": _flag("print the result as JSON")}
 
 
@@ -219,8 +223,8 @@ def do_status(options: argparse.Namespace) -> int:
         **JSON,
         "--check": _flag("only say whether it is fresh"),
         "--pin": _flag("and write exact versions to environment.yml"),
-        "--update": {"nargs": "+", "metavar": "NAME", "help": "move only these and what they need"},
-        "--platform": {"nargs": "+", "metavar": "SUBDIR", "help": "solve only for these"},
+        "--update": _words("NAME", "move only these and what they need"),
+        "--platform": _words("SUBDIR", "solve only for these"),
         "--markdown": _flag("print a table of the changes"),
     }
 )
