@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uv
-from installer.records import Hash, RecordEntry, parse_record_file
 
-from condaw.base import process, scripts
+from condaw.base import process
 from condaw.base.errors import redacted
 from condaw.base.project import Project, cache_dir, python_in, scripts_in
 from condaw.lockfile.package import Package
@@ -59,8 +58,9 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
     """Point the scripts of one package, and correct their lines in its RECORD."""
     old, new = str(staging).encode(), str(prefix).encode()
     record, site, changed = dist_info / "RECORD", dist_info.parent, False
-    rows = list(parse_record_file(record.read_text(encoding="utf-8").splitlines()))
-    for at, (name, _, _) in enumerate(rows):
+    rows = list(csv.reader(record.read_text(encoding="utf-8").splitlines()))
+    for row in rows:
+        name = row[0]
         path = Path(os.path.normpath(site / name)) if name.startswith("../") else site
         if path.parent != scripts_in(staging) or old not in (content := path.read_bytes()):
             continue
@@ -70,7 +70,7 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
             path.write_bytes(content.replace(old, new))
         content, changed = path.read_bytes(), True
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-        rows[at] = RecordEntry(name, Hash("sha256", digest), len(content)).to_row()
+        row[1:] = f"sha256={digest}", str(len(content))
     if changed:
         with record.open("w", encoding="utf-8", newline="") as out:
             csv.writer(out, lineterminator="\n").writerows(rows)
@@ -78,7 +78,10 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
 
 def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
     """Replace a Windows launcher: the path in it is inside an archive with a checksum."""
-    from importlib.metadata import Distribution  # slow to load, and rarely needed
+    # Slow to load, and rarely needed.
+    from importlib.metadata import Distribution
+
+    from condaw.base import scripts
 
     entry = next(e for e in Distribution.at(dist_info).entry_points if e.name == path.stem)
     target = entry.value.partition("[")[0].strip()
