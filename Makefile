@@ -4,7 +4,7 @@
 # make bench  measure (see benchmarks/)
 # make docs   build the documentation into site/ (make pictures draws its pictures again)
 # Each sets up what it needs, in .venv and build/.
-# By hand: .venv/bin/python tools/fuzz.py feeds hostile files to all that reads some, for ten minutes.
+# By hand: HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest --timeout 0 tests/test_hostile_input.py
 
 PYTHON ?= python3
 ifeq ($(OS),Windows_NT)

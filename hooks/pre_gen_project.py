@@ -1,4 +1,4 @@
-"""Check every answer; on a bad one say why, and how to run it again with the other answers."""
+"""Check the versions and the answers; say what is wrong, and which command runs it again."""
 
 import json
 import keyword
@@ -7,53 +7,53 @@ import shlex
 import sys
 
 ANSWERS = json.loads({{cookiecutter | tojson | tojson}})
-NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
-RESERVED = r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?"  # by Windows
-TAKEN = {*sys.stdlib_module_names, *keyword.kwlist, *keyword.softkwlist}
-TAKEN |= {"condaw", "netmiko", "paramiko", "pytest", "rich", "tests", "yaml"}
+PROJECT = r"(?ai)(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?"
+TAKEN = """bcrypt cffi colorama compression condaw cryptography exceptiongroup iniconfig invoke
+ markdown_it mdurl nacl netmiko ntc_templates packaging paramiko pip pluggy py pycparser pygments
+ pytest rich ruff scp serial setuptools six test tests textfsm tomli typing_extensions wheel yaml"""
 
 
-def is_plain(text):
-    """Whether `text` fits between quotes, on one line of a TOML, YAML or Python file."""
-    return text.strip() and text.isprintable() and not set(text) & set("\"'\\`$")
+def cookiecutter_is_old():
+    """Return whether cookiecutter is older than 2.6; one whose version is unknown is not."""
+    try:
+        from importlib.metadata import version
+
+        return [int(part) for part in version("cookiecutter").split(".")[:2]] < [2, 6]
+    except Exception:
+        return False
 
 
 def problems():
-    """A question and a sentence for each answer that will not do."""
-    project, package, channel = (ANSWERS[name] for name in ("project", "package", "channel"))
-    if not re.fullmatch(NAME, project):
-        yield "project", "use letters, digits, '-', '_', '.'; at most 64; first and last no sign"
-    elif re.fullmatch(RESERVED, project):
-        yield "project", f"Windows has reserved the name {project}"
+    """Yield a question and a sentence for each bad answer; of two, the last one counts."""
+    package, channel = ANSWERS["package"], ANSWERS["channel"].strip()
+    words = {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names, *TAKEN.split()}
+    wrong = r"^~| |^defaults$" if "_output_dir" in ANSWERS else r"^[~.]| |^defaults$"  # under cruft
+    if not re.fullmatch(PROJECT, ANSWERS["project"]):
+        yield "project", "use up to 64 letters, digits, inner '-', '_', '.'; not CON, NUL and so on"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", package):
-        yield "package", "use lower-case letters, digits and '_', beginning with a letter"
-    elif package in TAKEN:
-        yield "package", f"Python, or a library that the project uses, has the name {package}"
-    for name in ("description", "author"):
-        if not is_plain(ANSWERS[name]):
+        yield "package", "use lower-case letters, digits and '_'; begin with a letter"
+    elif package in words:
+        yield "package", f"Python or the environment already has something named {package}"
+    for name in ("description", "author", "channel"):
+        text = ANSWERS[name]
+        if not text.strip() or not text.isprintable() or set(text) & set("\"'\\`$"):
             yield name, "write one line without quotes, backslashes, backticks or dollar signs"
-    scheme, colon, rest = channel.strip().partition(":")
-    host, _, path = rest.removeprefix("//").partition("/")
-    if "@" in host or path.startswith("t/") or "?" in rest:
-        yield "channel", "leave out user, password and token: they belong into netrc"
-    elif colon and scheme.lower() not in ("https", "http", "file"):
-        yield "channel", f"it is not fetched by {scheme}: use https, http or file"
-    elif not is_plain(channel) or " " in channel.strip() or channel.strip() == "defaults":
-        yield "channel", "name conda-forge, or give the URL or the absolute path of your own"
-
-
-def main():
-    found = dict(problems())
-    if found:
-        print("\nThe project was not made:")
-        print(*(f"  {name}: {problem}" for name, problem in found.items()), sep="\n")
-        good = {name: text for name, text in ANSWERS.items() if name[0] != "_"}
-        words = [f"{name}={text}" for name, text in good.items() if name not in found]
-        command = ["cookiecutter", "--no-input", ANSWERS.get("_template") or "TEMPLATE", *words]
-        print("To run it again with your answers:")
-        print(f"  {shlex.join(command)} {' '.join(f'{name}=...' for name in found)}")
-    return 1 if found else 0
+    if re.search(r"^\w+:(//)?[^/]*(@|/t/)|\?", channel):
+        yield "channel", "leave out user, password and token: they belong in .netrc"
+    elif re.match(r"(?!(?i:https?|file):)[^/]*:", channel):
+        yield "channel", "use an https, http or file URL (on Windows: file:///C:/channel)"
+    elif re.search(wrong, channel):
+        yield "channel", "give conda-forge, or the URL or absolute path of another channel"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.version_info < (3, 10) or cookiecutter_is_old():
+        sys.exit("This template needs Python 3.10 and cookiecutter 2.6, or later versions.")
+    sys.stdout.reconfigure(errors="backslashreplace")  # an answer may not fit its encoding
+    found = dict(problems())
+    if found:
+        print("\nNo project was made:", *map("  {}: {}".format, found, found.values()), sep="\n")
+        command = ["cookiecutter", "--no-input", ANSWERS.get("_template") or "TEMPLATE"]
+        command += [f"{n}={text}" for n, text in ANSWERS.items() if n[0] != "_" and n not in found]
+        print("To try again:\n ", shlex.join(command), *map("{}=...".format, found))
+        sys.exit(1)

@@ -82,7 +82,7 @@ def locked(shared: Path, template: Path, channel: Path) -> Path:
     with FileLock(shared / "locked.lock"):
         if not folder.exists():
             machine.home.mkdir(exist_ok=True)
-            baked = machine.bake(shared, project="demo", channel=channel.as_uri())
+            baked = machine.bake(shared, project="demo", channel=channel.as_uri(), extras="all")
             assert baked.returncode == 0, baked.stderr
             done = machine.condaw(shared / "demo", "lock", "--pin")
             assert done.returncode == 0, done.stderr

@@ -12,7 +12,8 @@ CONDAW = ROOT / "{{cookiecutter.project}}" / "condaw"
 
 def test_an_import_against_the_direction_is_named(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
-    (tmp_path / "base" / "paths.py").write_text("def f():\n    from condaw.environment import state\n")
+    late = "def f():\n    from condaw.environment import state\n"
+    (tmp_path / "base" / "paths.py").write_text(late)
     (tmp_path / "bundle.py").write_text("from condaw import commands, engine\n")
     assert check_imports.wrong(tmp_path) == [
         "base imports environment, which is not below it",

@@ -1,4 +1,4 @@
-"""What finds `.conda` without being told: VS Code, direnv, pre-commit."""
+"""What finds `.conda` without being told: VS Code, direnv, pre-commit, git hooks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ci_runner import Service
 from machine import Machine, Result
-from test_containers import jsonc
+from test_template import jsonc
 
 SCRIPTS = Path(sys.executable).parent
 needs_direnv = pytest.mark.skipif(not shutil.which("direnv"), reason="direnv is not installed")
@@ -32,7 +33,7 @@ def account(machine: Machine) -> Machine:
 def test_vs_code_is_pointed_at_the_environment_and_kept_from_searching_it(
     bake: Callable[..., Path],
 ) -> None:
-    project = bake()
+    project = bake(extras="editors")
     settings = jsonc(project / ".vscode" / "settings.json")
     # A folder stands for the interpreter in it, on each platform: VS Code's settings reference.
     assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.conda"
@@ -96,3 +97,60 @@ def test_pre_commit_stops_a_fault_and_a_stale_lock_with_the_environments_own_too
     done = commit()
     assert done.returncode == 1
     assert "lock-stale" in done.stderr
+
+
+TOLD = "stale: conda-lock.yml has changed since it was made; run: python -m condaw create"
+
+
+@pytest.fixture
+def service(machine: Machine, project: Path, tmp_path: Path) -> Service:
+    """A repository that holds `project`."""
+    service = Service(machine, tmp_path / "service")
+    service.push(project, "Begin")
+    return service
+
+
+def clone(service: Service) -> Path:
+    """A colleague's clone, with the hooks switched on."""
+    folder = service.clone()
+    service.git("switch", "--quiet", "main", cwd=folder)
+    service.git("config", "core.hooksPath", ".githooks", cwd=folder)
+    return folder
+
+
+def change(file: Path) -> None:
+    file.write_text(file.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+
+
+def test_a_pull_a_rebase_and_a_checkout_that_change_the_lock_say_so(
+    service: Service, project: Path
+) -> None:
+    own = clone(service)
+    done = service.machine.condaw(own, "create")
+    assert done.returncode == 0, done.stderr
+
+    def says(*words: str) -> bool:
+        return TOLD in service.git(*words, cwd=own).splitlines()
+
+    change(project / "README.md")
+    service.push(project, "Change the readme")
+    assert not says("pull", "--quiet")
+    change(project / "conda-lock.yml")
+    service.push(project, "Change the lock")
+    assert says("pull", "--quiet")
+    assert not says("switch", "--quiet", "--detach", "HEAD~1")
+    assert says("switch", "--quiet", "main")
+    service.git("reset", "--quiet", "--hard", "HEAD~1", cwd=own)
+    change(own / "inventory.yml")
+    service.git("commit", "--quiet", "--all", "--message", "Mine", cwd=own)
+    assert says("pull", "--quiet", "--rebase")
+
+
+def test_without_a_python_git_works_as_without_the_hooks(service: Service) -> None:
+    tools = service.folder / "tools"
+    tools.mkdir()
+    for name in ("git", "sh", "dirname"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    words = ("git", "switch", "--quiet", "--detach", "HEAD")
+    done = service.machine.run(*words, cwd=clone(service), PATH=str(tools))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from ci_runner import GitHub, Service, run_gitlab, without_network
-from machine import ROOT, VERSION, Machine
+from ci_runner import TOKEN, Service, github, gitlab
+from machine import ROOT, Machine
 
 Bake = Callable[..., Path]
 SCRIPTS = Path(sys.executable).parent
@@ -31,6 +33,10 @@ def lint(machine: Machine, tool: list[str], files: list[Path]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def load(file: Path) -> Any:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
 def ask_for_less(project: Path) -> None:
     """Let environment.yml ask for less than what is locked."""
     file = project / "environment.yml"
@@ -41,7 +47,7 @@ def ask_for_less(project: Path) -> None:
 
 
 @pytest.fixture
-def gitlab(locked: Path, bake: Bake, channel: Path) -> Path:
+def gitlab_project(locked: Path, bake: Bake, channel: Path) -> Path:
     """A locked project of the embedded channel with GitLab's CI."""
     project = bake(project="demo", ci="gitlab", channel=channel.as_uri())
     for name in ("environment.yml", "conda-lock.yml"):
@@ -79,71 +85,92 @@ def test_steps_that_windows_runs_too_are_single_commands_without_a_shells_syntax
 ) -> None:
     folders = [bake() / ".github" / "workflows", ROOT / ".github" / "workflows"]
     for file in (file for folder in folders for file in folder.glob("*.yml")):
-        for job in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].values():
+        for job in load(file)["jobs"].values():
             for step in job["steps"] if "matrix.os" in job["runs-on"] else []:
                 script = step.get("run", "") if "shell" not in step else ""
                 assert not set(script.strip()) & set("\n$'\"\\|<>&;"), script
 
 
+def test_what_is_cached_is_what_condaw_caches_under_the_hash_of_what_it_installs(
+    bake: Bake,
+) -> None:
+    project = bake(project="a")
+    job = load(project / ".github/workflows/ci.yml")["jobs"]["test"]
+    [cache] = [step["with"] for step in job["steps"] if "cache@" in step.get("uses", "")]
+    assert job["env"]["CONDAW_CACHE"] == "${{ github.workspace }}/" + cache["path"]
+    pipeline = load(bake(project="b", ci="gitlab") / ".gitlab-ci.yml")
+    [path] = pipeline["cache"]["paths"]
+    assert pipeline["variables"]["CONDAW_CACHE"] == f"$CI_PROJECT_DIR/{path}"
+    for pattern in [*re.findall(r"'([^']+)'", cache["key"]), *pipeline["cache"]["key"]["files"]]:
+        assert list(project.glob(pattern)), pattern
+
+
 def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
     project: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    service = Service.of(machine, project, tmp_path / "service", **QUICK)
-    for where, cache in ((service, "miss"), (without_network(service), "hit")):
-        job = GitHub(where, "ci.yml", "test")
-        assert job.run(), job.steps[-1].output
-        said = {step.name: step.output for step in job.steps}
-        assert said["actions/cache"] == cache
-        assert said["actions/setup-python"] == VERSION
-        assert "created and verified" in said["python -m condaw create"]
-        assert "All checks passed" in said["python -m condaw run -- ruff check"]
-        assert " passed" in said["python -m condaw run -- pytest"]
-        assert "fresh" in said["python -m condaw lock --check"]
-    (project / "src" / "demo" / "cli.py").write_text("import os\n", encoding="utf-8")
-    service.push(project, "Break it")
-    broken = GitHub(service, "ci.yml", "test")
-    assert not broken.run()
-    assert broken.steps[-1].code != 0
+    service = Service(machine, tmp_path / "service", QUICK)
+    service.push(project, "Begin")
+    first, second = service.clone(), service.clone()
+    fetched = service.run(first, github(first, "ci.yml", "test"))
+    (first / ".cache").rename(second / ".cache")
+    dead = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    job = github(second, "ci.yml", "test")
+    for done in (fetched, service.run(second, job, **dead, NO_PROXY="")):
+        assert done.code == 0, done.output
+        for sign in ("created and verified", "All checks passed", " passed in ", "fresh"):
+            assert sign in done.output
+    (second / "src" / "demo" / "cli.py").write_text("import os\n", encoding="utf-8")
+    assert service.run(second, job).code != 0
 
 
 def test_githubs_relock_opens_a_pull_request_with_the_lock_alone(
     project: Path, machine: Machine, tmp_path: Path
 ) -> None:
     ask_for_less(project)
-    service = Service.of(machine, project, tmp_path / "service", **QUICK)
+    service = Service(machine, tmp_path / "service", QUICK)
+    service.push(project, "Begin")
     asked = tmp_path / "asked"
     service.program(
         "gh", f'echo "$@" >> "{asked}"; [ "$1" = auth ] || cp "${{@: -1}}" "{asked}.md"'
     )
-    job = GitHub(service, "relock.yml", "relock")
-    assert job.run(), job.steps[-1].output
+    workspace = service.clone()
+    done = service.run(workspace, github(workspace, "relock.yml", "relock"))
+    assert done.code == 0, done.output
     changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
     assert changed.split() == ["conda-lock.yml"]
     assert "ruff" in asked.with_suffix(".md").read_text(encoding="utf-8")
     assert "pr create --head relock" in asked.read_text(encoding="utf-8")
-    assert not any("SECRET-TOKEN" in step.output for step in job.steps)
+    assert TOKEN not in done.output
 
 
-def test_gitlabs_checks_pass_and_its_schedule_opens_a_merge_request_with_the_lock_alone(
-    gitlab: Path, machine: Machine, tmp_path: Path
+def test_gitlabs_schedule_opens_a_merge_request_with_the_lock_alone(
+    gitlab_project: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    service = Service.of(machine, gitlab, tmp_path / "service", **QUICK)
-    done = run_gitlab(service)
-    assert list(done) == ["test"]
-    assert done["test"].code == 0, done["test"].output
-    ask_for_less(gitlab)
-    service.push(gitlab, "Ask for less")
+    ask_for_less(gitlab_project)
+    service = Service(machine, tmp_path / "service", QUICK)
+    service.push(gitlab_project, "Begin")
     options = tmp_path / "options"
     hook = service.origin / "hooks" / "pre-receive"
     hook.write_text(f'#!/bin/sh\necho "$GIT_PUSH_OPTION_0" > "{options}"\n', encoding="utf-8")
     hook.chmod(0o755)
-    done = run_gitlab(service, CI_PIPELINE_SOURCE="schedule", RELOCK_TOKEN="SECRET-TOKEN")
-    assert done["test"].code != 0, "the lock is stale until it is relocked"
-    assert done["relock"].code == 0, done["relock"].output
+    workspace = service.clone()
+    done = service.run(workspace, gitlab(workspace, service.origin, "relock"))
+    assert done.code == 0, done.output
     changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
     assert changed.split() == ["conda-lock.yml"]
     assert options.read_text(encoding="utf-8").strip() == "merge_request.create"
-    assert "SECRET-TOKEN" not in done["relock"].output
+    assert TOKEN not in done.output
+
+
+def test_gitlab_checks_what_github_does_and_relocks_only_on_a_schedule_that_may_push(
+    bake: Bake,
+) -> None:
+    pipeline = load(bake(project="a", ci="gitlab") / ".gitlab-ci.yml")
+    steps = load(bake(project="b") / ".github/workflows/ci.yml")["jobs"]["test"]["steps"]
+    assert pipeline["test"]["script"] == [step["run"] for step in steps if "run" in step]
+    assert "rules" not in pipeline["test"]
+    scheduled = '$CI_PIPELINE_SOURCE == "schedule" && $RELOCK_TOKEN'
+    assert pipeline["relock"]["rules"] == [{"if": scheduled}]
 
 
 def test_the_example_branch_is_the_rendered_template_with_one_commit_for_each_change(
@@ -151,21 +178,21 @@ def test_the_example_branch_is_the_rendered_template_with_one_commit_for_each_ch
 ) -> None:
     own = Path(shutil.copytree(template, tmp_path / "template"))
     shutil.copytree(ROOT / ".github", own / ".github")
-    service = Service.of(machine, own, tmp_path / "service")
+    service = Service(machine, tmp_path / "service")
     service.program("gh", "exit 0")
 
-    def render() -> None:
-        job = GitHub(service, "example.yml", "example")
-        assert job.run(), job.steps[-1].output
+    def render(change: str) -> None:
+        service.push(own, change)
+        workspace = service.clone()
+        done = service.run(workspace, github(workspace, "example.yml", "example"))
+        assert done.code == 0, done.output
 
-    render()
+    render("Begin")
     (own / "README.md").write_text("What is not in projects.\n", encoding="utf-8")
-    service.push(own, "Change nothing in projects")
-    render()
+    render("Change nothing in projects")
     with (own / "{{cookiecutter.project}}" / ".gitignore").open("a", encoding="utf-8") as out:
         out.write("/notes/\n")
-    service.push(own, "Ignore notes")
-    render()
+    render("Ignore notes")
     assert service.git("rev-list", "--count", "example", cwd=service.origin).strip() == "2"
     changed = service.git("diff", "--name-only", "example~", "example", cwd=service.origin)
     assert changed.split() == [".gitignore"]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cookiecutter.environment import StrictEnvironment
 from locks import mirror
 from machine import ROOT, Machine
-from template import export
+
+TOO_OLD = "This template needs Python 3.10 and cookiecutter 2.6, or later versions."
 
 BAD_ANSWERS = {
     "a path separator in the project": {"project": "a/b"},
@@ -27,6 +33,7 @@ BAD_ANSWERS = {
     "a soft keyword as the package": {"package": "match"},
     "a stdlib module as the package": {"package": "json"},
     "a dependency as the package": {"package": "netmiko"},
+    "the standard library's tests as the package": {"project": "test"},
     "the environment tool as the package": {"package": "condaw"},
     "a capital letter in the package": {"package": "Demo"},
     "a leading digit in the package": {"package": "1demo"},
@@ -38,6 +45,8 @@ BAD_ANSWERS = {
     "a token in the channel": {"channel": "https://example.invalid/t/abc-123/c"},
     "the channel defaults": {"channel": "defaults"},
     "no channel": {"channel": " "},
+    "a channel at a home that no shell has expanded": {"channel": "~/channel"},
+    "a channel of an unknown kind": {"channel": "ftp://example.invalid/c"},
 }
 
 
@@ -49,8 +58,9 @@ def test_a_bad_answer_is_refused_in_a_sentence_and_leaves_nothing(
     folder.mkdir()
     done = machine.bake(folder, **answers)
     assert done.returncode != 0
-    assert "The project was not made:" in done.stdout
-    assert f"  {next(iter(answers))}: " in done.stdout
+    assert "No project was made:" in done.stdout
+    question = "package" if answers == {"project": "test"} else next(iter(answers))
+    assert f"  {question}: " in done.stdout
     assert not done.stderr  # the traceback on stdout is cookiecutter's own
     assert not [path for path in folder.rglob("*") if path.is_file()]
 
@@ -59,7 +69,7 @@ def test_the_line_that_a_refusal_prints_keeps_the_good_answers_and_works(
     machine: Machine, tmp_path: Path
 ) -> None:
     done = machine.bake(tmp_path, project="fine", package="class", author="Ada O. L", ci="none")
-    line = done.stdout.split("To run it again with your answers:")[1].strip().splitlines()[0]
+    line = done.stdout.split("To try again:")[1].strip().splitlines()[0]
     assert "package=..." in line
     words = shlex.split(line.replace("package=...", "package=good"))
     words[0] = str(Path(sys.executable).with_name("cookiecutter"))
@@ -75,21 +85,80 @@ def test_a_secret_in_the_channel_is_not_in_the_message(machine: Machine, tmp_pat
     assert "hunter2" not in done.stdout + done.stderr
 
 
-def test_an_old_cookiecutter_is_refused_in_one_line(tmp_path: Path) -> None:
-    metadata = tmp_path / "cookiecutter-2.1.0.dist-info" / "METADATA"
+def rendered(**answers: str) -> str:
+    """Return the hook that checks answers as cookiecutter renders it."""
+    source = (ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
+    good = dict.fromkeys(("project", "package", "author", "description"), "p")
+    context = {"cookiecutter": {**good, "channel": "conda-forge", **answers}}
+    return str(StrictEnvironment(context=context).from_string(source).render(**context))
+
+
+def refused(**answers: str) -> list[str]:
+    """Return the questions whose answers the hook refuses."""
+    hook: dict[str, Any] = {"__name__": "hook"}
+    exec(rendered(**answers), hook)
+    return list(dict(hook["problems"]()))
+
+
+def test_an_old_cookiecutter_is_refused_in_one_line(machine: Machine, tmp_path: Path) -> None:
+    metadata = tmp_path / "cookiecutter-2.5.0.dist-info" / "METADATA"
     metadata.parent.mkdir()
-    metadata.write_text("Metadata-Version: 2.1\nName: cookiecutter\nVersion: 2.1.0\n")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "hooks" / "pre_prompt.py")],
-        env={"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    metadata.write_text("Metadata-Version: 2.1\nName: cookiecutter\nVersion: 2.5.0\n")
+    done = replace(machine, extra={"PYTHONPATH": str(tmp_path)}).bake(tmp_path)
     assert done.returncode != 0
-    assert done.stderr.splitlines() == [
-        "This template needs cookiecutter 2.6 or later; upgrade it and try again."
-    ]
+    assert TOO_OLD in done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("version", ["(3, 6, 15)", "(3, 9, 18)"])
+def test_an_old_python_is_refused_in_one_line(version: str, tmp_path: Path) -> None:
+    script = tmp_path / "hook.py"
+    missing = "del sys.stdlib_module_names; keyword.__dict__.pop('softkwlist')"
+    start = f"import sys, keyword; sys.version_info = {version}; {missing}\n"
+    script.write_text(start + rendered(), encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{TOO_OLD}\n")
+
+
+def test_old_pythons_can_read_the_hook_that_refuses_them() -> None:
+    assert ast.parse(rendered(), feature_version=(3, 7))
+
+
+def test_no_module_of_the_environment_can_be_the_package(shown: Path) -> None:
+    site_packages = next((shown / ".conda").glob("lib/python*/site-packages"))
+    paths = [*site_packages.glob("[a-z]*.py"), *site_packages.glob("[a-z]*/__init__.py")]
+    modules = {path.parent.name if path.name == "__init__.py" else path.stem for path in paths}
+    assert {"netmiko", "paramiko", "yaml", "markdown_it"} <= modules
+    assert not [name for name in modules if refused(package=name) != ["package"]]
+
+
+def test_a_relative_channel_is_refused_where_it_is_unknown_what_it_starts_from() -> None:
+    assert refused(channel="./ch") == ["channel"]
+    assert refused(channel="./ch", _output_dir="/home/me") == []
+
+
+def test_a_clone_with_an_environment_is_not_copied_before_the_first_question(
+    machine: Machine, template: Path, tmp_path: Path
+) -> None:
+    clone = Path(shutil.copytree(template, tmp_path / "clone"))
+    for folder in (".venv", "build"):
+        (clone / folder).mkdir()
+        os.mkfifo(clone / folder / "pipe")  # whoever copies it fails, or waits for ever
+    done = replace(machine, template=clone).bake(tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("answers", [{}, {"package": "class"}], ids=["good", "refused"])
+def test_an_output_that_lacks_a_letter_costs_nothing(
+    answers: dict[str, str], machine: Machine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gr\xf6\xdfe \u7530"
+    folder.mkdir()
+    ascii_only = replace(machine, extra={"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"})
+    done = ascii_only.bake(folder, author="Zo\xeb", **answers)
+    assert (done.returncode == 0) != bool(answers)
+    assert (folder / "ssh-uptime" / "README.md").is_file() != bool(answers)
+    assert "UnicodeEncodeError" not in done.stdout + done.stderr
+    assert ("author=Zo\\xeb" if answers else r"gr\xf6\xdfe \u7530") in done.stdout
 
 
 def test_without_an_environment_no_network_is_touched_and_the_next_step_is_named(
@@ -98,7 +167,7 @@ def test_without_an_environment_no_network_is_touched_and_the_next_step_is_named
     blocked = replace(machine, cache=tmp_path / "unused cache")
     done = blocked.bake(tmp_path, environment="no")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "  cd ssh-uptime && python -m condaw create"
+    assert done.stdout.splitlines()[-2:] == ["  cd ssh-uptime", "  python -m condaw create"]
     assert not blocked.cache.exists()
 
 
@@ -116,19 +185,20 @@ def test_a_failed_environment_keeps_the_project_and_says_how_to_go_on(
     assert "condaw: cannot create: the conda packages could not be installed" in done.stderr
     assert "Traceback" not in done.stderr
     last = done.stdout.splitlines()[-3:]
-    assert last[1] == "  cd ssh-uptime && python -m condaw create"
-    assert last[2].startswith("The project is complete")
+    assert last[0].startswith(
+        f"The project is in {tmp_path / 'ssh-uptime'}, without an environment"
+    )
+    assert last[1:] == ["  cd ssh-uptime", "  python -m condaw create"]
     assert (tmp_path / "ssh-uptime" / "conda-lock.yml").is_file()
     assert not (tmp_path / "ssh-uptime" / ".conda").exists()
 
 
-def test_a_required_environment_that_fails_is_a_failure_in_the_same_words(
-    machine: Machine, tmp_path: Path
-) -> None:
+def test_a_required_environment_that_fails_is_a_failure(machine: Machine, tmp_path: Path) -> None:
     done = unreachable(machine).bake(tmp_path, environment="required")
     assert done.returncode != 0
     assert "condaw: cannot create: the conda packages could not be installed" in done.stderr
-    assert "  cd ssh-uptime && python -m condaw create" in done.stdout
+    assert "environment=required makes that an error" in done.stdout
+    assert not (tmp_path / "ssh-uptime").exists()
 
 
 def test_a_channel_that_cannot_be_solved_keeps_the_project_and_names_both_commands(
@@ -139,8 +209,8 @@ def test_a_channel_that_cannot_be_solved_keeps_the_project_and_names_both_comman
     done = machine.bake(tmp_path, environment="yes", channel=empty.as_uri())
     assert done.returncode == 0
     assert "condaw: cannot lock: " in done.stderr
-    wanted = "  cd ssh-uptime && python -m condaw lock --pin && python -m condaw create"
-    assert wanted in done.stdout.splitlines()
+    wanted = ["  cd ssh-uptime", "  python -m condaw lock --pin", "  python -m condaw create"]
+    assert done.stdout.splitlines()[-3:] == wanted
     assert (tmp_path / "ssh-uptime" / "environment.yml").is_file()
 
 
@@ -151,41 +221,5 @@ def test_a_channel_of_the_users_own_gives_an_environment_that_is_made_and_verifi
     assert done.returncode == 0, done.stderr
     project = tmp_path / "ssh-uptime"
     assert "condaw: created and verified" in done.stderr
-    assert done.stdout.splitlines()[-2] == f"Ready: {project}"
+    assert done.stdout.splitlines()[-3] == f"Ready: {project}"
     assert machine.condaw(project, "verify").returncode == 0
-
-
-def test_an_update_tool_that_renders_again_makes_no_environment(
-    machine: Machine, tmp_path: Path, channel: Path
-) -> None:
-    template = export(tmp_path / "template")
-
-    def git(*words: str, cwd: Path = template) -> None:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"]
-        done = machine.run("git", *identity, *words, cwd=cwd)
-        assert done.returncode == 0, done.stderr
-
-    git("init", "-q", "-b", "main")
-    git("add", "-A")
-    git("commit", "-qm", "one")
-    scripts = Path(sys.executable).parent
-    answers = f'{{"environment": "no", "python": "{sys.version_info[0]}.{sys.version_info[1]}"}}'
-    words = ["create", str(template), "--no-input", "--extra-context", answers]
-    done = machine.run(scripts / "cruft", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    project = tmp_path / "ssh-uptime"
-    state = (project / ".cruft.json").read_text(encoding="utf-8")
-    (project / ".cruft.json").write_text(
-        state.replace('"environment": "no"', '"environment": "required"'), encoding="utf-8"
-    )
-    git("init", "-q", "-b", "main", cwd=project)
-    git("add", "-A", cwd=project)
-    git("commit", "-qm", "one", cwd=project)
-    (template / "templates" / "licenses" / "MIT.txt").write_text("changed\n", encoding="utf-8")
-    git("commit", "-qam", "two")
-    fresh = replace(machine, cache=tmp_path / "unused cache")
-    done = fresh.run(scripts / "cruft", "update", "-y", cwd=project)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (project / "LICENSE").read_text(encoding="utf-8") == "changed\n"
-    assert not fresh.cache.exists()
-    assert not (project / ".conda").exists()

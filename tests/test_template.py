@@ -22,6 +22,13 @@ PROFILES = [
 Bake = Callable[..., Path]
 
 
+def jsonc(path: Path) -> dict[str, Any]:
+    """Return JSON with comments, as VS Code and dev containers read it."""
+    text = re.sub(r"^\s*//.*$", "", path.read_text(encoding="utf-8"), flags=re.M)
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
 def load_yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
@@ -38,35 +45,72 @@ def test_every_question_has_a_prompt_and_every_choice_is_one_of_its_answers() ->
 def test_the_default_project_holds_what_the_readme_promises(bake: Bake) -> None:
     project = bake(project="fleet")
     files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    promised = {
-        ".gitattributes",
-        ".github/workflows/ci.yml",
-        ".gitignore",
-        "LICENSE",
-        "README.md",
-        "conda-lock.yml",
-        "condaw/__main__.py",
-        "condaw/engine.txt",
-        "environment.yml",
-        "inventory.yml",
-        "pyproject.toml",
-        "src/fleet/cli.py",
-    }
-    assert promised <= files
+    small = (
+        ".gitattributes .gitignore LICENSE README.md environment.yml conda-lock.yml inventory.yml"
+        " pyproject.toml .github/dependabot.yml"
+        " .github/workflows/ci.yml .github/workflows/relock.yml"
+    )
+    rooms = {"condaw", "src", "tests"}
+    assert {name for name in files if name.split("/")[0] not in rooms} == set(small.split())
+    assert {"condaw/__main__.py", "condaw/engine.txt", "src/fleet/cli.py"} <= files
     assert any(re.fullmatch(r"tests/test_\w+\.py", name) for name in files)
-    assert not [
-        name for name in files if "pycache" in name or "{" in name or "cookiecutter" in name
-    ]
+    assert not [name for name in files if "pycache" in name or "{" in name]
 
 
 @pytest.mark.parametrize("ci", QUESTIONS["ci"])
 @pytest.mark.parametrize("channel", ["conda-forge", "file:///srv/channel"])
 def test_nothing_is_left_unrendered(ci: str, channel: str, bake: Bake) -> None:
-    project = bake(ci=ci, channel=channel, license="Apache-2.0")
+    project = bake(ci=ci, channel=channel, license="Apache-2.0", extras="all")
     for path in project.rglob("*"):
         if path.is_file() and "outputs" not in path.parts:
             text = path.read_text(encoding="utf-8").replace("${{", "")
             assert not re.search(r"\{\{ ?cookiecutter|\{%", text), path
+
+
+DEV_CONTAINER = {".devcontainer/devcontainer.json"}
+CONTAINERS = {"Dockerfile", ".dockerignore", *DEV_CONTAINER}
+EDITORS = {
+    *(".envrc", ".pre-commit-config.yaml", ".vscode/extensions.json", ".vscode/settings.json"),
+    *(f".githooks/post-{event}" for event in ("checkout", "merge", "rewrite")),
+    *DEV_CONTAINER,
+}
+EXTRAS = {
+    "none": set(),
+    "editors": EDITORS,
+    "containers": CONTAINERS,
+    "all": CONTAINERS | EDITORS,
+}
+
+
+@pytest.mark.parametrize("extras", QUESTIONS["extras"])
+def test_each_choice_of_extras_brings_its_files_and_the_readme_names_no_others(
+    extras: str, bake: Bake
+) -> None:
+    project = bake(extras=extras, ci="none")
+    files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    assert files & EXTRAS["all"] == EXTRAS[extras]
+    assert not [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^\| `(\.\w[\w.-]*|Dockerfile)` \|", readme, re.MULTILINE))
+    assert described == {name.split("/")[0] for name in EXTRAS[extras] - {".dockerignore"}}
+    for name in EXTRAS[extras]:
+        path = project / name
+        if path.suffix == ".yaml":
+            load_yaml(path)
+        elif path.suffix == ".json":
+            jsonc(path)
+        elif path.parent.name == ".githooks":
+            assert os.access(path, os.X_OK)
+            assert path.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
+
+
+def test_the_readme_fits_on_a_page_and_has_no_holes(bake: Bake) -> None:
+    for answers in ({}, {"extras": "all", "channel": "https://conda.example.invalid/team"}):
+        project = bake(project=f"p{len(answers)}", **answers)
+        text = (project / "README.md").read_text(encoding="utf-8")
+        assert text.count("\n") < 75
+        assert "\n\n\n" not in text
+        assert not re.search(r"\|\n\n\|", text), "a table in two parts"
 
 
 def test_condaw_and_the_sample_are_copied_byte_for_byte(bake: Bake, machine: Machine) -> None:
@@ -103,7 +147,7 @@ def test_conda_lock_itself_finds_the_shipped_lock_fresh_and_renders_it(
 ) -> None:
     project = bake(project="another-name")
     conda_lock = Path(sys.executable).with_name("conda-lock")
-    names = "condaw/pypi-names.json"
+    names = "condaw/lockfile/pypi-names.json"
     before = (project / "conda-lock.yml").read_bytes()
     words = ["lock", "--check-input-hash", "--pypi_to_conda_lookup_file", names]
     words += ["--conda", "/bin/true", "-f", "environment.yml", "--lockfile", "conda-lock.yml"]
@@ -122,6 +166,20 @@ def test_a_channel_of_the_users_own_brings_no_lock_and_no_exact_pins(bake: Bake)
     environment = load_yaml(project / "environment.yml")
     assert environment["channels"] == ["https://conda.example.invalid/team"]
     assert "pip" in environment["dependencies"]
+
+
+def test_conda_forge_may_be_written_in_capitals(bake: Bake) -> None:
+    capitals, usual = bake(project="a", channel=" CONDA-FORGE "), bake(project="b")
+    for path in (path for path in usual.rglob("*") if path.is_file()):
+        twin = capitals / str(path.relative_to(usual)).replace("src/b", "src/a")
+        text = path.read_text(encoding="utf-8")
+        assert len(twin.read_text(encoding="utf-8")) == len(text), path
+
+
+def test_a_relative_channel_begins_where_the_project_is_put(bake: Bake, tmp_path: Path) -> None:
+    project = bake(channel="./my/channel")
+    [channel] = load_yaml(project / "environment.yml")["channels"]
+    assert channel == f"{tmp_path}/my/channel"
 
 
 @pytest.mark.parametrize(

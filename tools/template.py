@@ -1,4 +1,4 @@
-"""The template alone, as a clone has it: cookiecutter copies all of a local template's folder."""
+"""The template alone, without the rest of this repository and what is built in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PARTS = ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project}}")
 
 
 def export(folder: Path) -> Path:
-    """Copy what makes the template into `folder`, which is made, and return it."""
+    """Copy the template's files into the new folder `folder`, and return it."""
     leave_out = shutil.ignore_patterns("__pycache__", ".*_cache")
     folder.mkdir(parents=True)
     for part in PARTS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from condaw import __version__
 from condaw.base import console, layout, process
@@ -37,6 +37,10 @@ exit codes:
 """
 CREATE = "run: python -m condaw create"
 
+Command = Callable[[argparse.Namespace], int]
+COMMANDS: dict[Command, dict[str, dict[str, Any]]] = {}
+"""The commands with their arguments, in the order of the help."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
@@ -58,12 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CONDAW_DEBUG"):
             raise
-        step = "run it again with CONDAW_DEBUG=1, which shows where, and report that"
+        cause = redacted(f"{type(error).__name__}: {error}")
+        next_step = "run it again with CONDAW_DEBUG=1, which shows where, and report that"
         if isinstance(error, ImportError):  # something has removed a part of the engine
-            from condaw.base.project import cache_dir
-
-            step = f"remove the cache {cache_dir()}, and run the command again"
-        return _cannot(options.verb, redacted(f"{type(error).__name__}: {error}"), step)
+            next_step = "remove condaw's cache (`doctor` names it), and run the command again"
+        return _cannot(options.verb, cause, next_step)
 
 
 def _cannot(verb: str, cause: str, next_step: str) -> int:
@@ -83,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"condaw {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for function, add_options in COMMANDS.items():
+    for function, options in COMMANDS.items():
         summary, _, examples = (function.__doc__ or "").partition("\n\n")
         command = commands.add_parser(
             function.__name__.removeprefix("do_"),
@@ -94,22 +97,38 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(function=function)
         command.add_argument("-q", "--quiet", action="store_true", help="print only failures")
-        if add_options:
-            add_options(command)
+        for name, settings in options.items():
+            command.add_argument(name, **settings)
     return parser
 
 
-def json_option(command: argparse.ArgumentParser) -> None:
-    """Add the option that several commands have."""
-    command.add_argument("--json", action="store_true", help="print the result as JSON")
+def _command(arguments: dict[str, dict[str, Any]] | None = None) -> Callable[[Command], Command]:
+    """Enter a function as a command with these arguments, which are argparse's."""
+
+    def enter(function: Command) -> Command:
+        COMMANDS[function] = arguments or {}
+        return function
+
+    return enter
 
 
-def create_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of `create`."""
-    command.add_argument("--repair", action="store_true", help="make it again, even if it is ready")
-    command.add_argument("--bundle", metavar="FILE", help="take everything from this bundle")
+def _flag(text: str) -> dict[str, Any]:
+    return {"action": "store_true", "help": text}
 
 
+def _words(metavar: str, text: str) -> dict[str, Any]:
+    return {"nargs": "+", "metavar": metavar, "help": text}
+
+
+JSON = {"--json": _flag("print the result as JSON")}
+
+
+@_command(
+    {
+        "--repair": _flag("make it again, even if it is ready"),
+        "--bundle": {"metavar": "FILE", "help": "take everything from this bundle"},
+    }
+)
 def do_create(options: argparse.Namespace) -> int:
     """Make the environment from the lock, and verify it.
 
@@ -146,6 +165,7 @@ def do_create(options: argparse.Namespace) -> int:
     return _report(smoke(project, packages), f"created and verified {project.prefix}")
 
 
+@_command(JSON)
 def do_verify(options: argparse.Namespace) -> int:
     """Compare the environment with the lock, file by file, and run the smoke commands.
 
@@ -183,6 +203,7 @@ def _examined() -> tuple[list[Finding], str]:
     return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
 
 
+@_command(JSON)
 def do_status(options: argparse.Namespace) -> int:
     """Say in milliseconds whether the environment is there and made from today's lock.
 
@@ -200,17 +221,16 @@ def do_status(options: argparse.Namespace) -> int:
     return OK if ready else DRIFTED
 
 
-def lock_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of `lock`."""
-    json_option(command)
-    one = command.add_mutually_exclusive_group().add_argument
-    one("--check", action="store_true", help="only say whether it is fresh")
-    one("--pin", action="store_true", help="and write exact versions to environment.yml")
-    one("--update", nargs="+", metavar="NAME", help="move only these and their dependencies")
-    command.add_argument("--platform", nargs="+", metavar="SUBDIR", help="solve only for these")
-    command.add_argument("--markdown", action="store_true", help="print a table of the changes")
-
-
+@_command(
+    {
+        **JSON,
+        "--check": _flag("only say whether it is fresh"),
+        "--pin": _flag("and write exact versions to environment.yml"),
+        "--update": _words("NAME", "move only these and what they need"),
+        "--platform": _words("SUBDIR", "solve only for these"),
+        "--markdown": _flag("print a table of the changes"),
+    }
+)
 def do_lock(options: argparse.Namespace) -> int:
     """Solve environment.yml into conda-lock.yml, or check that the lock is fresh.
 
@@ -221,6 +241,8 @@ def do_lock(options: argparse.Namespace) -> int:
     """
     from condaw import engine
 
+    if (options.check, options.pin, bool(options.update)).count(True) > 1:
+        _parser().error("lock: use only one of --check, --pin and --update")
     engine.load(engine.ENGINE, engine.RELOCK)
     from condaw.environment.findings import Finding, Kind
     from condaw.lockfile import diff, solve
@@ -243,13 +265,16 @@ def do_lock(options: argparse.Namespace) -> int:
     return OK
 
 
-def bundle_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of `bundle`."""
-    command.add_argument("file", metavar="FILE", help="the bundle to write")
-    help_text = "for these, not for this machine"
-    command.add_argument("--platform", nargs="+", metavar="SUBDIR", help=help_text)
-
-
+@_command(
+    {
+        "file": {"metavar": "FILE", "help": "the bundle to write"},
+        "--platform": {
+            "nargs": "+",
+            "metavar": "SUBDIR",
+            "help": "for these, not for this machine",
+        },
+    }
+)
 def do_bundle(options: argparse.Namespace) -> int:
     """Put everything that the lock names into one file, for a machine without a network.
 
@@ -270,11 +295,7 @@ def do_bundle(options: argparse.Namespace) -> int:
     return OK
 
 
-def run_options(command: argparse.ArgumentParser) -> None:
-    """Add the words to run."""
-    command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD")
-
-
+@_command({"words": {"nargs": argparse.REMAINDER, "metavar": "-- CMD"}})
 def do_run(options: argparse.Namespace) -> int:
     """Run a command in the activated environment.
 
@@ -295,6 +316,7 @@ def do_run(options: argparse.Namespace) -> int:
         raise CannotError(cause, "check that the environment has it") from None
 
 
+@_command()
 def do_shell(options: argparse.Namespace) -> int:
     """Start your shell in the activated environment.
 
@@ -314,6 +336,7 @@ def do_shell(options: argparse.Namespace) -> int:
         return process.attached(command, env)
 
 
+@_command(JSON)
 def do_doctor(options: argparse.Namespace) -> int:
     """Check machine, cache, network, lock and environment, and say what to do next.
 
@@ -338,10 +361,8 @@ def _project() -> Project:
 
 
 def _locked() -> tuple[Project, list[Package]]:
-    """Return the project, and what its lock holds for this machine.
-
-    Loads the engine: what needs it is to be imported afterwards.
-    """
+    """Return the project, and what its lock holds for this machine. Loads the engine: what needs it
+    is to be imported afterwards."""
     from condaw import engine
 
     engine.load(engine.ENGINE)
@@ -385,15 +406,3 @@ def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool = Fals
     else:
         console.note(good_news, console.GREEN)
     return DRIFTED if findings else OK
-
-
-COMMANDS = {
-    do_create: create_options,
-    do_verify: json_option,
-    do_status: json_option,
-    do_lock: lock_options,
-    do_bundle: bundle_options,
-    do_run: run_options,
-    do_shell: None,
-    do_doctor: json_option,
-}

@@ -36,10 +36,8 @@ def warn(text: str, colour: str = "") -> None:
 
 
 def plain(text: str) -> str:
-    """Return `text` as one line without control characters, which are shown as escapes.
-
-    Names and messages from archives, locks and other programs end up in what is printed.
-    """
+    """Return `text` as one line without control characters, which are shown as escapes. Names and
+    messages from archives, locks and other programs end up in what is printed."""
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     if shown.isprintable():
         return shown
@@ -53,9 +51,7 @@ def on_terminal() -> bool:
 
 def painted(text: str, colour: str, stream: "TextIO") -> str:
     """Return `text` in `colour` if `stream` is a terminal and the user does not say otherwise.
-
-    Sources: no-color.org, force-color.org.
-    """
+    Sources: no-color.org, force-color.org."""
     able = stream.isatty() and os.environ.get("TERM") != "dumb"
     able = able and (os.name != "nt" or "WT_SESSION" in os.environ)
     wanted = not os.environ.get("NO_COLOR") and (os.environ.get("FORCE_COLOR") or able)

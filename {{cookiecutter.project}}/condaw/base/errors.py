@@ -7,17 +7,18 @@ import re
 RETRY = "run the command again: python -m condaw create"
 """The next step after most failures."""
 FULL = {errno.ENOSPC, 112} if os.name == "nt" else {errno.ENOSPC, errno.EDQUOT}
-DENIED = {errno.EACCES, 5, 32} if os.name == "nt" else {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
+DENIED = (
+    {errno.EACCES, 5, 32}
+    if os.name == "nt"
+    else {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
+)
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY}
-"""Error numbers: errno(3); Windows' ERROR_DISK_FULL, ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION."""
+"""Error numbers: errno(3), and of Windows ERROR_DISK_FULL, ACCESS_DENIED and SHARING_VIOLATION."""
 
 
 class CannotError(Exception):
-    """Work that could not be done.
-
-    `cause` is one sentence for people; `next_step` is the command or action to try next.
-    Both are redacted: they hold no password or token of a URL.
-    """
+    """Work that could not be done. `cause` is one sentence for people; `next_step` is the command
+    or action to try next. Both are redacted: they hold no password or token of a URL."""
 
     def __init__(self, cause: str, next_step: str) -> None:
         super().__init__(redacted(cause))
@@ -33,10 +34,8 @@ def redacted(text: str) -> str:
 
 def next_step_after(problem: str | OSError, otherwise: str) -> str:
     """Return what to do about a failure: by its error number if it has one, else `otherwise`.
-
-    `problem` may be the output of another program: Rust ends an error of the system with
-    `(os error N)`, Python begins it with `[Errno N]`, whatever the language of the words.
-    """
+    `problem` may be the output of another program: Rust ends an error of the system with `(os error
+    N)`, Python begins it with `[Errno N]`, whatever the language of the words."""
     text = str(problem)
     numbers = set(map(int, re.findall(r"(?:\(os error |\[Errno |\[WinError )(\d+)[)\]]", text)))
     if numbers & FULL:

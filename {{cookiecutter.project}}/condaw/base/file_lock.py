@@ -27,11 +27,9 @@ clock = time.monotonic
 
 @contextlib.contextmanager
 def exclusive(name: str, subject: object) -> Iterator[None]:
-    """Hold the lock `name`, which guards `subject`, against other condaw processes.
-
-    Raises CannotError if another one holds it for longer than WAIT, or if the cache, where the
-    lock is, cannot be written.
-    """
+    """Hold the lock `name`, which guards `subject`, against other condaw processes. Raises
+    CannotError if another one holds it for longer than WAIT, or if the cache, where the lock is,
+    cannot be written."""
     holder = cache_dir() / "locks" / f"{name}.holder"
     try:
         holder.parent.mkdir(parents=True, exist_ok=True)
@@ -58,9 +56,7 @@ def exclusive(name: str, subject: object) -> Iterator[None]:
 
 def _acquired(file: IO[str], seconds: float) -> bool:
     """Lock `file` until it is closed; return False if another process holds it for `seconds`.
-
-    Sources: flock(2); Microsoft's C run-time library, _locking.
-    """
+    Sources: flock(2); Microsoft's C run-time library, _locking."""
     end = clock() + seconds
     while True:
         try:

@@ -21,10 +21,8 @@ def run(
     cwd: Path | None = None,
     stdin: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command` without a shell, and return its exit code and its output as text.
-
-    stdout and stderr are one text. Raises OSError if the program cannot be started.
-    """
+    """Run `command` without a shell, and return its exit code and its output as text. stdout and
+    stderr are one text. Raises OSError if the program cannot be started."""
     import subprocess
 
     return subprocess.run(
@@ -43,10 +41,8 @@ def run(
 
 
 def attached(command: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run `command` on this terminal, wait for it, and return its exit code.
-
-    Ctrl-C is for the command alone. Raises OSError if it cannot be started.
-    """
+    """Run `command` on this terminal, wait for it, and return its exit code. Ctrl-C is for the
+    command alone. Raises OSError if it cannot be started."""
     import signal
     import subprocess
 
@@ -60,9 +56,7 @@ def attached(command: Sequence[str], env: Mapping[str, str]) -> int:
 
 def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """End as `command`: replaced by it, or, on Windows, waiting for it and passing its code on.
-
-    Raises OSError if the program cannot be started.
-    """
+    Raises OSError if the program cannot be started."""
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":
@@ -71,10 +65,8 @@ def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
 
 
 def resolved(command: Sequence[str | Path], env: Mapping[str, str] | None) -> list[str]:
-    """Return `command` with its program looked up on the PATH of `env`.
-
-    Windows would look on the PATH of this process. Source: CreateProcess, lpApplicationName.
-    """
+    """Return `command` with its program looked up on the PATH of `env`. Windows would look on the
+    PATH of this process. Source: CreateProcess, lpApplicationName."""
     import shutil
 
     program, *words = map(str, command)
@@ -89,11 +81,9 @@ def last_line(output: str) -> str:
 
 
 def finish(code: int) -> NoReturn:
-    """Leave at once with `code`.
-
-    py-rattler can crash while the interpreter shuts down, after its work is done; so the
-    interpreter is not shut down. conda-lock leaves it to `atexit` to remove temporary folders.
-    """
+    """Leave at once with `code`. py-rattler can crash while the interpreter shuts down, after its
+    work is done; so the interpreter is not shut down. conda-lock leaves it to `atexit` to remove
+    temporary folders."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -39,10 +39,8 @@ def scripts_in(prefix: Path) -> Path:
 
 def cache_dir() -> Path:
     """Return the user's cache, shared by all projects: CONDAW_CACHE, else the platform's own place.
-
     Raises CannotError if there is no home directory. Sources: XDG Base Directory Specification;
-    Apple's File System Programming Guide; Windows Known Folders (LOCALAPPDATA).
-    """
+    Apple's File System Programming Guide; Windows Known Folders (LOCALAPPDATA)."""
     try:
         home = Path.home()
     except RuntimeError:
@@ -69,10 +67,8 @@ def unwritable_cache(error: OSError) -> CannotError:
 
 
 def table(project: Project, *names: str) -> dict[str, Any]:
-    """Return the table [names...] of pyproject.toml; an empty one if it is not there.
-
-    Raises CannotError if the file cannot be read, or has something else under that name.
-    """
+    """Return the table [names...] of pyproject.toml; an empty one if it is not there. Raises
+    CannotError if the file cannot be read, or has something else under that name."""
     found: Any = _pyproject(project)
     for name in names:
         found = found.get(name, {})
@@ -82,10 +78,8 @@ def table(project: Project, *names: str) -> dict[str, Any]:
 
 
 def smoke_commands(project: Project) -> list[list[str]]:
-    """Return the commands of `smoke` in [tool.condaw], each a list of words.
-
-    Raises CannotError if they are anything else.
-    """
+    """Return the commands of `smoke` in [tool.condaw], each a list of words. Raises CannotError if
+    they are anything else."""
     commands = table(project, "tool", "condaw").get("smoke", [])
     lists = isinstance(commands, list) and all(isinstance(c, list) and c for c in commands)
     words = [word for command in commands for word in command] if lists else []

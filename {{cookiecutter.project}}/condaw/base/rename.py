@@ -1,7 +1,5 @@
 """Renames that outlast the virus scanners and indexers of Windows."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
@@ -16,10 +14,8 @@ clock, sleep = time.monotonic, time.sleep
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file or folder, and wait while another program holds it open.
-
-    Raises OSError if it cannot be done. Sources: uv's `rename_with_retry`, pip's `replace`.
-    """
+    """Rename a file or folder, and wait while another program holds it open. Raises OSError if it
+    cannot be done. Sources: uv's `rename_with_retry`, pip's `replace`."""
     end = clock() + PATIENCE
     while True:
         try:

@@ -23,10 +23,8 @@ def kind() -> LauncherKind:
 def write(
     folder: Path, name: str, target: str, python: Path, section: ScriptSection = "console"
 ) -> Path:
-    """Write the script `name`, which calls `target` ("module:function") with `python`.
-
-    Returns its path, which ends in `.exe` on Windows.
-    """
+    """Write the script `name`, which calls `target` ("module:function") with `python`. Returns its
+    path, which ends in `.exe` on Windows."""
     module, _, function = target.partition(":")
     file_name, content = Script(name, module, function, section).generate(str(python), kind())
     path = folder / file_name

@@ -16,9 +16,7 @@ def sha256_of(path: Path) -> str:
 
 def sha256_of_open(descriptor: int, size: int) -> str:
     """Return the same of an open file of `size` bytes, without reading past them to find its end.
-
-    Raises OSError if it cannot be read.
-    """
+    Raises OSError if it cannot be read."""
     digest = hashlib.sha256()
     while size > 0 and (piece := os.read(descriptor, min(size, PIECE))):
         digest.update(piece)

@@ -33,10 +33,8 @@ POWERSHELL = r"\\(Windows)?PowerShell\\Modules\\?"
 
 
 def variables(prefix: Path) -> dict[str, str]:
-    """Return the process environment with `prefix` activated in it.
-
-    Raises CannotError if the environment's variables or activation scripts are broken.
-    """
+    """Return the process environment with `prefix` activated in it. Raises CannotError if the
+    environment's variables or activation scripts are broken."""
     env = dict(os.environ)
     entries = [str(entry) for entry in path_entries(prefix)]
     kept = [entry for entry in env.get("PATH", "").split(os.pathsep) if entry not in entries]
@@ -62,11 +60,9 @@ def path_entries(prefix: Path) -> list[Path]:
 
 
 def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
-    """Return the command that starts the user's own shell, and complete `env` for it.
-
-    Start-up files often put other folders in front of PATH; bash and zsh are told to read the
-    file that this writes into `folder`, which puts the environment in front again.
-    """
+    """Return the command that starts the user's own shell, and complete `env` for it. Start-up
+    files often put other folders in front of PATH; bash and zsh are told to read the file that this
+    writes into `folder`, which puts the environment in front again."""
     shell, entries = env.get("SHELL") or "/bin/sh", "$CONDAW_PATH"
     env["CONDAW_PATH"] = os.pathsep.join(str(entry) for entry in path_entries(prefix))
     if os.name == "nt":

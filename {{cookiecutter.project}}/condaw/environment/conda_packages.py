@@ -23,10 +23,8 @@ def link(
     packages: Sequence[Package], staging: Path, prefix: Path, archives: Path | None = None
 ) -> None:
     """Fetch, check and link `packages` into `staging`, which will be renamed to `prefix`.
-
     `archives` is a folder to take them from, in the layout of a channel. What is damaged in the
-    cache of unpacked packages is fetched again. Raises CannotError if that cannot be done.
-    """
+    cache of unpacked packages is fetched again. Raises CannotError if that cannot be done."""
     urls = [package.url for package in packages]
     if archives:
         urls = [(archives / p.subdir / p.file_name).as_uri() for p in packages]
@@ -70,10 +68,9 @@ def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, pr
         lines = [line.removeprefix("Caused by: ").strip() for line in str(error).splitlines()]
         causes = list(dict.fromkeys(filter(None, lines))) or [type(error).__name__]
         step = next_step_after(str(error), "check the network, the proxy and the channel")
-        raise CannotError(
-            f"the conda packages could not be installed: {'; '.join([causes[0], *causes[1:][-2:]])}",
-            f"{step}, and {RETRY}",
-        ) from None
+        said = "; ".join([causes[0], *causes[1:][-2:]])
+        cause = f"the conda packages could not be installed: {said}"
+        raise CannotError(cause, f"{step}, and {RETRY}") from None
 
 
 def _check_local_archive(package: Package, url: str) -> None:

@@ -43,11 +43,9 @@ def create_environment(
     archives: Path | None,
 ) -> None:
     """Replace the project's environment by one that holds just `packages` and the project.
-
-    `made_from` are the inputs that `packages` were read from.
-    `archives` is a folder that has the conda packages, in the layout of a channel.
-    Raises CannotError, and leaves the environment as it was, if that cannot be done.
-    """
+    `made_from` are the inputs that `packages` were read from. `archives` is a folder that has the
+    conda packages, in the layout of a channel. Raises CannotError, and leaves the environment as it
+    was, if that cannot be done."""
     _check_path(project.prefix)
     name = hashlib.sha256(str(project.prefix).encode()).hexdigest()[:16]
     with exclusive(name, project.prefix), _stoppable():
@@ -72,10 +70,8 @@ def create_environment(
 
 
 def _check_path(prefix: Path) -> None:
-    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH.
-
-    Scripts start through a shell's double quotes if the path has a space or is very long.
-    """
+    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH. Scripts
+    start through a shell's double quotes if the path has a space or is very long."""
     if bad := set(str(prefix)) & {*'"\n\r', *("" if os.name == "nt" else "'\\$`"), os.pathsep}:
         raise CannotError(
             f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
@@ -174,11 +170,9 @@ def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[st
 
 
 def _register(prefix: Path) -> None:
-    """Enter the environment where conda and mamba look for environments.
-
-    Source: conda's `conda/core/envs_manager.py`, register_env. Without a home that can be written
-    it is left out.
-    """
+    """Enter the environment where conda and mamba look for environments. Source: conda's
+    `conda/core/envs_manager.py`, register_env. Without a home that can be written it is left
+    out."""
     with contextlib.suppress(OSError, RuntimeError):
         listing = Path.home() / ".conda" / "environments.txt"
         known = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []

@@ -1,7 +1,5 @@
 """Folders that ignore the case of file names, as containers see those of macOS and Windows."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -17,10 +15,7 @@ from condaw.network import channels
 
 def refuse_clash(root: Path, packages: Sequence[Package], urls: Sequence[str]) -> None:
     """Raise CannotError if `root` ignores case, and files of the packages differ by case only.
-
-    Looks at the lists of files alone, before the packages are downloaded. Those for macOS and
-    Windows were built in such folders.
-    """
+    Looks at their lists of files, before the download. Those for macOS and Windows do not."""
     if not packages[0].platform.startswith("linux") or not (root / LOCK.upper()).exists():
         return
     seen: dict[str, PurePosixPath] = {}

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from installer.records import InvalidRecordEntry, parse_record_file
 from packaging.utils import canonicalize_name
 
 from condaw.base.layout import META
@@ -56,10 +55,8 @@ def walk(prefix: Path) -> Iterator[str]:
 
 
 def conda_records(prefix: Path) -> list[Record]:
-    """Return the records in conda-meta, one for each installed conda package.
-
-    One that cannot be read is there by its name, without files.
-    """
+    """Return the records in conda-meta, one for each installed conda package. One that cannot be
+    read is there by its name, without files."""
     records = []
     for file in sorted((prefix / META).glob("*.json")):
         try:
@@ -74,10 +71,8 @@ def conda_records(prefix: Path) -> list[Record]:
 
 
 def dist_infos(site: Path, prefix: Path, records: Iterable[Record]) -> dict[str, Path]:
-    """Return the `.dist-info` folders that no conda package owns, by the package's name.
-
-    Source: PyPA specification, recording installed projects.
-    """
+    """Return the `.dist-info` folders that no conda package owns, by the package's name. Source:
+    PyPA specification, recording installed projects."""
     owned = {
         (prefix / entry["_path"]).parent
         for record in records
@@ -96,7 +91,7 @@ def recorded_files(
     for record in records:
         files.update(_conda_files_of(record))
     for name, folder in infos.items():
-        with contextlib.suppress(csv.Error, InvalidRecordEntry):
+        with contextlib.suppress(csv.Error, ValueError):  # what follows a bad row is unowned
             files.update(_wheel_files_of(name, folder, site.relative_to(prefix).as_posix()))
     return files
 
@@ -123,7 +118,7 @@ def _conda_files_of(record: Record) -> Iterator[tuple[str, File]]:
 
 
 def _wheel_files_of(name: str, dist_info: Path, site: str) -> Iterator[tuple[str, File]]:
-    for path, value, size in parse_record_file(text_of(dist_info / "RECORD").splitlines()):
+    for path, value, size in csv.reader(text_of(dist_info / "RECORD").splitlines()):
         where = os.path.normpath(f"{site}/{path}").replace(os.sep, "/")
         bytes_ = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
         algorithm, _, digest = value.partition("=")

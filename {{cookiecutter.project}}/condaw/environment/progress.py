@@ -59,10 +59,8 @@ class Progress(InstallerReporter):
             print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
     async def watch(self, installation: Awaitable[None]) -> None:
-        """Wait for `installation` as long as something moves.
-
-        Raises CannotError if a server goes silent, and whatever the installation raises.
-        """
+        """Wait for `installation` as long as something moves. Raises CannotError if a server goes
+        silent, and whatever the installation raises."""
         task = asyncio.ensure_future(installation)
         try:
             while not (await asyncio.wait([task], timeout=1))[0]:

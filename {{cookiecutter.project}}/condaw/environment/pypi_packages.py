@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uv
-from installer.records import Hash, RecordEntry, parse_record_file
 
-from condaw.base import process, scripts
+from condaw.base import process
 from condaw.base.errors import redacted
 from condaw.base.project import Project, cache_dir, python_in, scripts_in
 from condaw.lockfile.package import Package
@@ -22,9 +21,7 @@ UV = uv.find_uv_bin()
 
 def environment() -> dict[str, str]:
     """Return the process environment for uv, with a cache that no other tool links files from.
-
-    Raises CannotError if pip's configuration cannot be read.
-    """
+    Raises CannotError if pip's configuration cannot be read."""
     own = {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
     return {**pip_config.uv_environment(), **own}
 
@@ -37,10 +34,8 @@ def install(packages: Sequence[Package], prefix: Path, env: Mapping[str, str]) -
 
 
 def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> str | None:
-    """Install the project, if it has a pyproject.toml, as a link to its sources.
-
-    Returns the error, None if there is none.
-    """
+    """Install the project, if it has a pyproject.toml, as a link to its sources. Returns the error,
+    None if there is none."""
     if not project.pyproject.is_file():
         return None
     return _uv_install(["--editable", "."], prefix, env, cwd=project.root)
@@ -66,8 +61,9 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
     """Point the scripts of one package, and correct their lines in its RECORD."""
     old, new = str(staging).encode(), str(prefix).encode()
     record, site, changed = dist_info / "RECORD", dist_info.parent, False
-    rows = list(parse_record_file(record.read_text(encoding="utf-8").splitlines()))
-    for at, (name, _, _) in enumerate(rows):
+    rows = list(csv.reader(record.read_text(encoding="utf-8").splitlines()))
+    for row in rows:
+        name = row[0]
         path = Path(os.path.normpath(site / name)) if name.startswith("../") else site
         if "/" not in name and name.endswith(".pth"):
             path = site / name
@@ -83,7 +79,7 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
             path.write_bytes(content.replace(old, new))
         content, changed = path.read_bytes(), True
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-        rows[at] = RecordEntry(name, Hash("sha256", digest), len(content)).to_row()
+        row[1:] = f"sha256={digest}", str(len(content))
     if changed:
         with record.open("w", encoding="utf-8", newline="") as out:
             csv.writer(out, lineterminator="\n").writerows(rows)
@@ -96,7 +92,10 @@ def _as_import(folder: str) -> str:
 
 def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
     """Replace a Windows launcher: the path in it is inside an archive with a checksum."""
-    from importlib.metadata import Distribution  # slow to load, and rarely needed
+    # Slow to load, and rarely needed.
+    from importlib.metadata import Distribution
+
+    from condaw.base import scripts
 
     entry = next(e for e in Distribution.at(dist_info).entry_points if e.name == path.stem)
     target = entry.value.partition("[")[0].strip()

@@ -16,9 +16,7 @@ IDENTITY = "import sys; print(sys.version.split()[0], sys.prefix)"
 
 def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
     """Run the environment's Python and the smoke commands; return a finding for each failure.
-
-    Raises CannotError if pyproject.toml or the activation scripts are broken.
-    """
+    Raises CannotError if pyproject.toml or the activation scripts are broken."""
     findings = _python(project.prefix, packages)
     env = activation.variables(project.prefix)
     for command in smoke_commands(project):

@@ -66,10 +66,8 @@ def record_digests(prefix: Path, site: Path) -> dict[str, str]:
 
 
 def mode_of(path: str, mode: int) -> int:
-    """Return the mode to compare, from a `st_mode` of the file at `path`.
-
-    Without the bits that CPython sets on Windows for a name, and not for an open file. Source:
-    CPython's `Modules/posixmodule.c`, update_st_mode_from_path.
-    """
+    """Return the mode to compare, from a `st_mode` of the file at `path`. Without the bits that
+    CPython sets on Windows for a name, and not for an open file. Source: CPython's
+    `Modules/posixmodule.c`, update_st_mode_from_path."""
     bits = stat.S_IMODE(mode) & ~IGNORED
     return bits & ~0o111 if path.lower().endswith((".exe", ".bat", ".cmd", ".com")) else bits

@@ -27,10 +27,8 @@ Folder = str | os.PathLike[str]
 
 
 def inputs(root: Folder) -> dict[str, bytes]:
-    """Return the content of each input at `root`, by name.
-
-    To be called before any of them is read for another purpose.
-    """
+    """Return the content of each input at `root`, by name. To be called before any of them is read
+    for another purpose."""
     contents = {name: _content(root, name) for name in INPUTS}
     return {name: content for name, content in contents.items() if content is not None}
 

@@ -35,10 +35,8 @@ def is_foreign(path: Path) -> bool:
 
 
 def put_in_place(project: Project) -> None:
-    """Let the new environment take the place of the old one, which is left to be discarded.
-
-    Raises OSError, with the old environment in its place, if that cannot be done.
-    """
+    """Let the new environment take the place of the old one, which is left to be discarded. Raises
+    OSError, with the old environment in its place, if that cannot be done."""
     prefix, staging, retired = project.prefix, project.staging, project.retired
     if not prefix.exists():
         rename(staging, prefix)
@@ -54,10 +52,8 @@ def put_in_place(project: Project) -> None:
 
 def discard(folder: Path) -> None:
     """Remove a folder of condaw's. Its mark goes last, so that the next run ends a killed removal.
-
     After a failure, threads of rattler may still write what they had begun: so try again. What
-    stays, such as a library that a program on Windows has loaded, is named and put aside.
-    """
+    stays, such as a library that a program on Windows has loaded, is named and put aside."""
     mark = folder / MARK
     for _ in range(TRIES):
         for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
@@ -98,9 +94,7 @@ def _put_aside(folder: Path, left: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders change places in one step; return False if the system has no such step.
-
-    Sources: Linux's renameat2(2) and macOS's renamex_np(2), each with the flag for a swap, 2.
-    """
+    Sources: Linux's renameat2(2) and macOS's renamex_np(2), each with the flag for a swap, 2."""
     first, second = os.fsencode(one), os.fsencode(other)
     here = -100  # AT_FDCWD, of no effect on absolute paths
     with contextlib.suppress(OSError, AttributeError):  # an old C library

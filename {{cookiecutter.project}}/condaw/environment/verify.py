@@ -26,6 +26,8 @@ DATA = ("share/", "var/")
 """Where programs keep data of their own (Filesystem Hierarchy Standard): a kernel spec, a log."""
 LARGE = 1 << 20
 """Bytes from which on a file is large."""
+IDENTITY = ("version", "build", "sha256", "url")
+"""What a conda package's record and its entry in the lock have in common."""
 WORDS = {
     Kind.FILE_CHANGED: "is not the file that was installed",
     Kind.FILE_MODE: "does not have the mode that it was installed with",
@@ -34,16 +36,21 @@ FLAGS = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBL
 
 
 def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
-    """Return every difference between `prefix` and what the lock says about it.
-
-    `prefix` may still be a sibling of the project's own. Raises OSError if it vanishes meanwhile,
-    and CannotError if pyproject.toml cannot be read.
-    """
+    """Return every difference between `prefix` and what the lock says about it. `prefix` may still
+    be a sibling of the project's own. Raises OSError if it vanishes meanwhile, and CannotError if
+    pyproject.toml cannot be read."""
     records = contents.conda_records(prefix)
     site = contents.site_packages(prefix, packages)
     wheels = contents.dist_infos(site, prefix, records)
-    findings = list(_compare_conda(records, [p for p in packages if p.manager == "conda"]))
-    findings += _compare_wheels(project, wheels, [p for p in packages if p.manager == "pip"])
+    conda = {p.name: p for p in packages if p.manager == "conda"}
+    found = {record["name"]: {key: record.get(key) for key in IDENTITY} for record in records}
+    findings = list(_compare_packages(conda, found))
+    pypi = {str(canonicalize_name(p.name)): p for p in packages if p.manager == "pip"}
+    found = {name: {"version": _version(folder)} for name, folder in wheels.items()}
+    if own := canonicalize_name(str(table(project, "project").get("name") or "")):
+        found.pop(own, None)
+        findings += _compare_project(own, wheels.get(own), project.root)
+    findings += _compare_packages(pypi, found)
     expected = contents.recorded_files(records, wheels, site, prefix)
     taken = snapshot.read(prefix)
     if taken is None:
@@ -53,48 +60,21 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
     return findings
 
 
-def _compare_conda(
-    records: Sequence[dict[str, Any]], packages: Sequence[Package]
+def _compare_packages(
+    locked: dict[str, Package], installed: dict[str, dict[str, Any]]
 ) -> Iterator[Finding]:
-    locked = {package.name: package for package in packages}
-    installed = {record["name"]: record for record in records}
-    versions = {name: record.get("version") for name, record in installed.items()}
-    yield from _compare_names(locked, versions)
-    for name in sorted(locked.keys() & installed.keys()):
-        for key in ("version", "build", "sha256", "url"):
-            is_now, wanted = installed[name].get(key), getattr(locked[name], key)
-            if is_now != wanted:
-                text = f"{name}: its {key} is {is_now}, locked is {wanted}"
-                yield Finding(Kind.PACKAGE_DIFFERS, text, name)
-                break
-
-
-def _compare_wheels(
-    project: Project, wheels: dict[str, Path], packages: Sequence[Package]
-) -> Iterator[Finding]:
-    locked = {str(canonicalize_name(package.name)): package for package in packages}
-    found = {name: _version(folder) for name, folder in wheels.items()}
-    if own := str(table(project, "project").get("name") or ""):
-        own = canonicalize_name(own)
-        found.pop(own, None)
-        if not _is_linked(wheels.get(own), project.root):
-            text = f"{own}, the project itself, is not installed from {project.root}"
-            yield Finding(Kind.PROJECT_MISSING, text, own)
-    yield from _compare_names(locked, found)
-    for name in sorted(locked.keys() & found.keys()):
-        if found[name] != locked[name].version:
-            text = f"{name}: its version is {found[name]}, locked is {locked[name].version}"
-            yield Finding(Kind.PACKAGE_DIFFERS, text, name)
-
-
-def _compare_names(locked: dict[str, Package], versions: dict[str, Any]) -> Iterator[Finding]:
-    """Yield packages that are missing or extra; `versions` are those that are installed."""
-    for name in sorted(locked.keys() - versions.keys()):
+    for name in sorted(locked.keys() - installed.keys()):
         text = f"{name} {locked[name].version} is locked but not installed"
         yield Finding(Kind.PACKAGE_MISSING, text, name)
-    for name in sorted(versions.keys() - locked.keys()):
-        text = f"{name} {versions[name]} is installed but not locked"
+    for name in sorted(installed.keys() - locked.keys()):
+        text = f"{name} {installed[name]['version']} is installed but not locked"
         yield Finding(Kind.PACKAGE_EXTRA, text, name)
+    for name in sorted(locked.keys() & installed.keys()):
+        for key, found in installed[name].items():
+            if found != (wanted := getattr(locked[name], key)):
+                text = f"{name}: its {key} is {found}, locked is {wanted}"
+                yield Finding(Kind.PACKAGE_DIFFERS, text, name)
+                break
 
 
 def _version(dist_info: Path) -> str:
@@ -106,16 +86,19 @@ def _version(dist_info: Path) -> str:
         return text
 
 
-def _is_linked(dist_info: Path | None, root: Path) -> bool:
-    """Return whether the project is installed as a link to its sources (PEP 610, PEP 660)."""
+def _compare_project(name: str, dist_info: Path | None, root: Path) -> Iterator[Finding]:
+    """Yield a finding if the project is not there as a link to its sources (PEP 610, PEP 660)."""
     try:
         text = contents.text_of(dist_info / "direct_url.json") if dist_info else ""
         origin = DirectUrl.from_dict(json.loads(text))
+        is_there = bool(origin.dir_info and origin.dir_info.editable)
+        # What is quoted is up to the installer.
+        is_there = is_there and unquote(origin.url).rstrip("/") == unquote(root.as_uri())
     except (DirectUrlValidationError, ValueError, RecursionError, AttributeError):
-        return False
-    where = unquote(origin.url).rstrip("/")  # what is quoted is up to the installer
-    editable = origin.dir_info and origin.dir_info.editable
-    return bool(editable) and where == unquote(root.as_uri())
+        is_there = False
+    if not is_there:
+        text = f"{name}, the project itself, is not installed from {root}"
+        yield Finding(Kind.PROJECT_MISSING, text, name)
 
 
 def _compare_records(
@@ -147,10 +130,8 @@ def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> 
 def _compare_contents(
     root: str, paths: Sequence[str], expected: dict[str, File], taken: Snapshot
 ) -> dict[str, Kind]:
-    """Return the kind of finding for each of `paths` that differs.
-
-    Large files are hashed in a thread of their own: hashing a large piece lets other threads run.
-    """
+    """Return the kind of finding for each of `paths` that differs. Large files are hashed in a
+    thread of their own: hashing a large piece lets other threads run."""
 
     def compare_one(path: str) -> Kind | None:
         return _difference(f"{root}/{path}", expected[path], path, taken)
@@ -164,11 +145,9 @@ def _compare_contents(
 
 
 def _difference(where: str, file: File, path: str, taken: Snapshot) -> Kind | None:
-    """Return how a file is not what it was; one that cannot be read has changed.
-
-    There are thousands of files, most of them small, so this makes as few system calls as it can:
-    a file object for each would cost as much as the hashing.
-    """
+    """Return how a file is not what it was; one that cannot be read has changed. There are
+    thousands of files, most of them small, so this makes as few system calls as it can: a file
+    object for each would cost as much as the hashing."""
     try:
         if target := taken.links.get(path):
             return None if os.readlink(where) == target else Kind.FILE_CHANGED  # noqa: PTH115

@@ -1,7 +1,5 @@
 """Virtual packages: what the locked packages ask of the system itself (CEP 30)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from rattler import MatchSpec, PackageRecord, VirtualPackage
