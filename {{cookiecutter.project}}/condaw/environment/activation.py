@@ -25,9 +25,10 @@ BATCH = f"""\
 {{calls}}
 @chcp %_CONDA_OLD_CHCP% >nul
 @set "_CONDA_OLD_CHCP="
+@set "_CONDAW_FROM="
 @"%CONDA_PREFIX%\\python.exe" -X utf8 -c "{PRINT_ENVIRONMENT}"
 """
-"""cmd reads scripts in the console's code page: theirs, and the paths in here, are in UTF-8."""
+"""cmd reads scripts in the console's code page, and packages write theirs in UTF-8."""
 POWERSHELL = r"\\(Windows)?PowerShell\\Modules\\?"
 """How the first entry of PSModulePath ends where PowerShell has put the user's own folder there."""
 
@@ -127,8 +128,10 @@ def _after(scripts: list[Path], prefix: Path, env: dict[str, str]) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         if os.name == "nt":
             batch = Path(folder, "activate.bat")
-            # `call` reads its line twice, and each time two % stand for one.
-            calls = [f'@call "{str(script).replace("%", "%%%%")}"' for script in scripts]
+            # The folder's name comes by a variable, whatever the code page. `call` reads its line
+            # twice: of two % in the variable, one is left.
+            env = {**env, "_CONDAW_FROM": str(scripts[0].parent).replace("%", "%%")}
+            calls = [f'@call "%_CONDAW_FROM%\\{script.name}"' for script in scripts]
             batch.write_text(BATCH.format(calls="\n".join(calls)), encoding="utf-8")
             command = ["cmd", "/d", "/c", str(batch)]
         else:
