@@ -17,6 +17,7 @@ from pathlib import Path
 
 import harm
 import pytest
+import unix
 import yaml
 from filelock import FileLock
 from machine import ROOT, Machine
@@ -34,8 +35,10 @@ SLOW = {"channel", "machine", "template", "farm", "sshd"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests for `make quick`."""
+    """Mark the tests for `make quick`, and skip those that this platform cannot run."""
     for item in items:
+        if why := unix.reason(item.path):
+            item.add_marker(pytest.mark.skip(reason=why))
         if not SLOW & {*getattr(item, "fixturenames", ())} and "sample" not in item.path.parts:
             item.add_marker("quick")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import check_imports
+import unix
 from machine import ROOT
 
 CONDAW = ROOT / "{{cookiecutter.project}}" / "condaw"
@@ -25,3 +26,8 @@ def test_the_imports_go_one_way_and_are_drawn_as_they_are() -> None:
     assert check_imports.wrong(CONDAW) == []
     drawn = (ROOT / "docs" / "pictures" / "rooms.dot").read_text(encoding="utf-8")
     assert drawn == check_imports.dot(CONDAW)
+
+
+def test_what_is_skipped_on_a_platform_exists() -> None:
+    names = {*unix.NO_WINDOWS, *unix.NO_MACOS}
+    assert not [name for name in names if not (ROOT / "tests" / name).exists()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -23,11 +24,12 @@ def test_a_program_is_looked_up_on_the_path_of_the_environment_that_it_gets(
     tmp_path: Path,
 ) -> None:
     """Windows looks on that of the process that starts it."""
-    tool = tmp_path / "tool"
+    tool = tmp_path / ("tool.bat" if os.name == "nt" else "tool")
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
     env = {"PATH": str(tmp_path)}
-    assert process.resolved(["tool", "word"], env) == [str(tool), "word"]
+    found, *words = process.resolved(["tool", "word"], env)
+    assert (Path(found), words) == (tool, ["word"])
     assert process.resolved(["missing", "word"], env) == ["missing", "word"]
 
 

@@ -64,6 +64,7 @@ def as_windows(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
     scripts: list[str] = []
 
     def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        scripts.append(env["_CONDAW_FROM"])
         scripts.append(Path(command[-1]).read_bytes().decode("utf-8"))
         return subprocess.CompletedProcess(command, 0, "noise\n" + json.dumps(env))
 
@@ -81,12 +82,12 @@ def test_cmd_reads_the_scripts_of_packages_as_utf_8_and_gets_its_code_page_back(
     prefix = tmp_path / "Jürgen 100%" / ".conda"
     scripts = as_windows(monkeypatch, prefix)
     assert activation.variables(prefix)["CONDA_PREFIX"] == str(prefix)
-    [script] = scripts
-    lines = script.splitlines()
-    called = prefix / "etc" / "conda" / "activate.d" / "openssl.bat"
-    call = f'@call "{called}"'.replace("%", "%%%%")  # `call` reads its line twice
-    assert lines[1:4] == ["@chcp 65001 >nul", call, "@chcp %_CONDA_OLD_CHCP% >nul"]
-    assert "\n".join([*lines[:2], *lines[3:]]).isascii()
+    folder, script = scripts
+    called = prefix / "etc" / "conda" / "activate.d"
+    assert folder == str(called).replace("%", "%%")  # `call` reads its line twice
+    call = r'@call "%_CONDAW_FROM%\openssl.bat"'
+    assert script.splitlines()[1:4] == ["@chcp 65001 >nul", call, "@chcp %_CONDA_OLD_CHCP% >nul"]
+    assert script.isascii()  # and so the same in every code page
 
 
 OWN = r"C:\Users\me\Documents\{}\Modules"

@@ -44,6 +44,7 @@ def test_a_launcher_has_the_same_mode_by_its_path_and_when_it_is_open(
 def test_the_read_only_attribute_of_windows_is_not_compared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(snapshot, "IGNORED", 0)
     assert snapshot.mode_of("a.py", 0o100444) != snapshot.mode_of("a.py", 0o100666)
     monkeypatch.setattr(snapshot, "IGNORED", 0o222)
     assert snapshot.mode_of("a.py", 0o100444) == snapshot.mode_of("a.py", 0o100666)

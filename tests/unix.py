@@ -1,0 +1,47 @@
+"""Which tests need Unix, or Linux, and why: on other platforms they are skipped.
+
+A key is a file of tests, or a folder with a slash at its end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+NO_WINDOWS = {
+    "base/test_project.py": "compares paths of POSIX",
+    "environment/test_activation.py": "runs activation scripts with sh",
+    "environment/test_conda_meta.py": "looks for Python in bin",
+    "environment/test_conda_packages.py": "limits the size of files with setrlimit",
+    "environment/test_create.py": "stops condaw with signals",
+    "environment/test_verify.py": "changes modes and symlinks",
+    "lockfile/test_solve.py": "looks for programs in bin",
+    "network/": "makes certificates with openssl, and looks for programs in bin",
+    "sample/": "starts OpenSSH's server",
+    "test_bundle.py": "takes the network away with unshare, and looks for Python in bin",
+    "test_channel.py": "pretends to be Pythons of POSIX",
+    "test_commands.py": "types into a terminal of POSIX",
+    "test_concurrency.py": "stops condaw with signals",
+    "test_containers.py": "runs a Dockerfile's commands with sh",
+    "test_cruft.py": "runs git's hooks with sh",
+    "test_docs.py": "types the commands of the pages into bash",
+    "test_doctor.py": "looks for Python in bin",
+    "test_editors.py": "runs direnv and git's hooks with sh",
+    "test_engine.py": "looks for Python in bin",
+    "test_faults.py": "takes rights and room away with POSIX's means",
+    "test_generated_ci.py": "runs CI's commands with bash",
+    "test_hostile_input.py": "makes symlinks",
+}
+NO_MACOS = {
+    "sample/": "has its hosts at addresses of 127.0.0.0/8, of which macOS has one",
+    "test_containers.py": "runs the commands of a Linux image",
+    "test_docs.py": "compares with the output of Linux's programs",
+}
+
+
+def reason(file: Path) -> str | None:
+    """Return why the tests of `file` are skipped on this platform; None if they are not."""
+    path = file.relative_to(Path(__file__).parent).as_posix()
+    needs = NO_WINDOWS if os.name == "nt" else NO_MACOS if sys.platform == "darwin" else {}
+    return next((why for name, why in needs.items() if path.startswith(name)), None)
