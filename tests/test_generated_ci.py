@@ -134,6 +134,7 @@ def test_githubs_relock_opens_a_pull_request_with_the_lock_alone(
         "gh", f'echo "$@" >> "{asked}"; [ "$1" = auth ] || cp "${{@: -1}}" "{asked}.md"'
     )
     workspace = service.clone()
+    (workspace / "README.md").write_text("changed\n", encoding="utf-8")
     done = service.run(workspace, github(workspace, "relock.yml", "relock"))
     assert done.code == 0, done.output
     changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
@@ -154,6 +155,7 @@ def test_gitlabs_schedule_opens_a_merge_request_with_the_lock_alone(
     hook.write_text(f'#!/bin/sh\necho "$GIT_PUSH_OPTION_0" > "{options}"\n', encoding="utf-8")
     hook.chmod(0o755)
     workspace = service.clone()
+    (workspace / "README.md").write_text("changed\n", encoding="utf-8")
     done = service.run(workspace, gitlab(workspace, service.origin, "relock"))
     assert done.code == 0, done.output
     changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
