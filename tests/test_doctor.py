@@ -10,7 +10,7 @@ from pathlib import Path
 
 from condaw import __version__
 from machine import Machine
-from test_reach import serving
+from network.test_probe import serving
 
 # An index on this machine; without proxies, which belong to who runs the tests.
 QUIET = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")

@@ -28,13 +28,10 @@ clock = time.time
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered."""
+    """What a server answered, in one sentence, and what to do if that is a failure."""
 
-    ok: bool
     text: str
-    """One sentence that names the server."""
     next_step: str = ""
-    """What to do if it is not ok."""
     ahead: float | None = None
     """Seconds by which this machine's clock is ahead of the server's; None if it told no time."""
 
@@ -48,33 +45,26 @@ def ask(url: str, cafile: str | None = None) -> Answer:
     try:
         context = ssl.create_default_context(cafile=cafile)
         with urllib.request.urlopen(place, timeout=PATIENCE, context=context) as reply:  # noqa: S310
-            return Answer(True, f"{place} answers", ahead=_ahead(reply.headers))
+            return Answer(f"{place} answers", ahead=_ahead(reply.headers))
     except urllib.error.HTTPError as error:
-        # Below 500: it may ask for a password, or offer another page.
-        ok = error.code < 500
-        text = f"{place} answers, with HTTP {error.code}"
-        return Answer(ok, text, "" if ok else LATER, _ahead(error.headers))
+        # Below 500 is no failure: it may ask for a password, or have nothing at that place.
+        next_step = LATER if error.code >= 500 else ""
+        return Answer(f"{place} answers, with HTTP {error.code}", next_step, _ahead(error.headers))
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        return Answer(False, *_why(reason, place))
-
-
-def proxy(url: str) -> str | None:
-    """Return the proxy through which `url` is asked for, from the system and the variables."""
-    parts = urlsplit(url)
-    found = urllib.request.getproxies().get(parts.scheme)
-    return None if urllib.request.proxy_bypass(parts.hostname or "") else found
+        return Answer(*_why(reason, place))
 
 
 def _why(reason: object, url: str) -> tuple[str, str]:
     """Return why `url` did not answer, and the next step."""
+    parts = urlsplit(url)
+    peer = str(parts.hostname)
     if isinstance(reason, ssl.SSLCertVerificationError):
-        host = urlsplit(url).hostname or url
-        text = f"the certificate of {host} is not accepted: {reason.verify_message}"
+        text = f"the certificate of {peer} is not accepted: {reason.verify_message}"
         return text, CERTIFICATE.get(reason.verify_code, ROOTS)
-    via = proxy(url)
-    parts = urlsplit(via or url)
-    peer = f"the proxy {parts.hostname}:{parts.port}" if via else str(parts.hostname)
+    proxy = urlsplit(urllib.request.getproxies().get(parts.scheme, ""))
+    if proxy.hostname and not urllib.request.proxy_bypass(peer):
+        peer = f"the proxy {proxy.hostname}:{proxy.port}"
     if "407" in str(reason):
         return f"{peer} asks for a user and a password", "put them into HTTPS_PROXY, as USER:PASS@"
     if isinstance(reason, socket.gaierror):
