@@ -31,9 +31,8 @@ def channel_urls(project: Project) -> list[str]:
     try:
         channels = [str(channel) for channel in _content(project)["channels"]]
     except (KeyError, TypeError):
-        raise CannotError(
-            "environment.yml has no list of channels", "write one, such as: channels: [conda-forge]"
-        ) from None
+        next_step = "write one, such as: channels: [conda-forge]"
+        raise CannotError("environment.yml has no list of channels", next_step) from None
     for channel in channels:
         for fault in url_faults(channel):
             raise CannotError(

@@ -11,7 +11,7 @@ from rattler.package.build_string import BuildString
 
 @dataclass(frozen=True)
 class Package:
-    """A locked package. What is said of its file name holds for conda packages (CEP 26)."""
+    """A locked package. What is said of its URL's parts holds for conda packages (CEP 26)."""
 
     manager: str
     """`conda` or `pip`."""

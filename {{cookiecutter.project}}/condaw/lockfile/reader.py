@@ -21,9 +21,10 @@ class LockError(CannotError):
 
     def __init__(self, defects: Iterable[Defect]) -> None:
         self.defects = sorted(set(defects))
-        shown = [f"line {defect.line}: {defect.text}" for defect in self.defects[:3]]
-        more = [f"and {len(self.defects) - 3} more"] if len(self.defects) > 3 else []
-        self.reasons = "; ".join(shown + more)
+        reasons = [f"line {defect.line}: {defect.text}" for defect in self.defects]
+        if len(reasons) > 3:
+            reasons[3:] = [f"and {len(reasons) - 3} more"]
+        self.reasons = "; ".join(reasons)
         super().__init__(
             f"conda-lock.yml is not acceptable: {self.reasons}",
             "restore it from version control, or make it again: python -m condaw lock",
@@ -47,8 +48,6 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
     CannotError if the file cannot be read or does not have the platform.
     """
     document, lines = _load(path)
-    if reasons := list(rules.head(document)):
-        raise LockError(Defect(1, reason) for reason in reasons)
     platforms = document["metadata"]["platforms"]
     if platform not in platforms:
         raise CannotError(
@@ -84,13 +83,16 @@ def _load(path: Path) -> tuple[Any, list[int]]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise LockError([Defect(line, "it cannot be read as YAML")]) from None
-    if node is None or not isinstance(document, dict):
+    if not isinstance(document, dict):
         raise LockError([Defect(1, "it is not a mapping")])
-    entries = next((value for key, value in node.value if key.value == "package"), None)
-    nodes = entries.value if isinstance(entries, yaml.SequenceNode) else []
-    if repeating := [n.start_mark.line + 1 for n in (node, *nodes) if _repeats(n)]:
+    if reasons := list(rules.head(document)):
+        raise LockError(Defect(1, reason) for reason in reasons)
+    entries: list[yaml.Node] = next(
+        (value.value for key, value in node.value if key.value == "package"), []
+    )
+    if repeating := [n.start_mark.line + 1 for n in (node, *entries) if _repeats(n)]:
         raise LockError(Defect(line, "the same field is there twice") for line in repeating)
-    return document, [child.start_mark.line + 1 for child in nodes]
+    return document, [entry.start_mark.line + 1 for entry in entries]
 
 
 def _repeats(node: yaml.Node) -> bool:

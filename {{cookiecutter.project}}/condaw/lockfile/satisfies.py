@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
@@ -41,16 +42,13 @@ def _match_spec(spec: str) -> MatchSpec | None:
 
 
 def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
-    if not (wanted := _match_spec(spec)):
-        return
-    found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
-    if not any(wanted.matches(package.record()) for package in found):
-        yield _sentence(spec, found)
+    if wanted := _match_spec(spec):
+        found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
+        if not any(wanted.matches(package.record()) for package in found):
+            yield _sentence(spec, found)
 
 
 def _pypi(requirement: str, packages: Sequence[Package]) -> Iterator[str]:
-    from packaging.requirements import InvalidRequirement, Requirement  # slow to load
-
     try:
         wanted = Requirement(requirement)
     except InvalidRequirement:
