@@ -11,8 +11,8 @@ import pytest
 import yaml
 from condaw.base.project import Project
 from condaw.lockfile import environment_yml, reader
+from lockfile.test_solve import CHECK_INPUT_HASH
 from machine import ROOT, Machine
-from test_relock import CHECK_INPUT_HASH
 
 SHIPPED = ROOT / "templates" / "conda-lock"
 PLATFORMS = ["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"]

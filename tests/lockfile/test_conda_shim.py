@@ -57,11 +57,10 @@ def test_it_says_that_it_is_conda(machine: Machine) -> None:
 def test_a_plan_lists_what_conda_lists(channel: str, machine: Machine) -> None:
     code, plan = solve(machine, "--channel", channel, "app")
     assert (code, plan["success"]) == (0, True)
-    assert plan["actions"]["FETCH"] == plan["actions"]["LINK"]
     app, lib = plan["actions"]["FETCH"]
     assert (app["name"], app["version"], lib["name"]) == ("app", "1", "lib")
     assert app["url"] == f"{channel}/linux-64/app-1-0.conda"
-    assert (app["fn"], app["dist_name"]) == ("app-1-0.conda", "app-1-0")
+    assert app["fn"] == "app-1-0.conda"
     assert (app["sha256"], app["md5"], app["subdir"]) == ("0" * 64, "0" * 32, "linux-64")
     assert app["depends"] == ["lib"]
 

@@ -20,7 +20,7 @@ CONDA_LOCK = Path(sys.executable).with_name("conda-lock")
 CHECK_INPUT_HASH = (
     *(CONDA_LOCK, "lock", "--check-input-hash", "-f", "environment.yml"),
     *("--lockfile", "conda-lock.yml"),
-    *("--pypi_to_conda_lookup_file", "condaw/pypi-names.json"),
+    *("--pypi_to_conda_lookup_file", "condaw/lockfile/pypi-names.json"),
 )
 OFFLINE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:1")
 
