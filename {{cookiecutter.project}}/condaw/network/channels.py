@@ -4,6 +4,7 @@ import asyncio
 import base64
 import functools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
-from rattler import Channel, Client, Config, Gateway
-from rattler.exceptions import ConfigError, GatewayError, InvalidChannelError
+from rattler import Client, Config, Gateway
+from rattler.exceptions import ConfigError, GatewayError
 from rattler.networking import middleware
 
 from condaw.base.errors import CannotError
@@ -85,14 +86,17 @@ def mirrors() -> dict[str, list[str]]:
 
     Raises CannotError if a configuration file cannot be read, or names what is no URL.
     """
-    found = {}
     settings = _condarc()
-    if alias := os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias"):
-        found[PUBLIC] = [f"{_location(alias, 'channel_alias')}/"]
+    alias = os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias")
+    found = {PUBLIC: str(alias)} if alias else {}
     custom = settings.get("custom_channels")
     for name, location in custom.items() if isinstance(custom, dict) else ():
-        found[f"{PUBLIC}{name}/"] = [f"{_location(location, 'custom_channels')}/{name}/"]
-    return {**found, **config().mirrors}
+        found[f"{PUBLIC}{name}/"] = f"{str(location).rstrip('/')}/{name}"
+    if not all("://" in location for location in found.values()):
+        cause = "channel_alias or custom_channels in .condarc is not a URL"
+        raise CannotError(cause, "correct it")
+    ours = {public: [f"{location.rstrip('/')}/"] for public, location in found.items()}
+    return {**ours, **config().mirrors}
 
 
 def fetched_from(url: str) -> str:
@@ -102,17 +106,6 @@ def fetched_from(url: str) -> str:
         if f"{url}/".startswith(f"{base}/"):
             return _without_password(urls[0]).rstrip("/") + url[len(base) :]
     return url
-
-
-def _location(value: object, setting: str) -> str:
-    """Return a URL of conda's configuration, without a slash at its end."""
-    try:
-        location = str(Channel(str(value)).base_url)
-        if not urlsplit(str(value)).scheme or not urlsplit(location).scheme:
-            raise ValueError
-    except (ValueError, InvalidChannelError):
-        raise CannotError(f"{setting} in .condarc is not a URL", "correct it") from None
-    return str(value).rstrip("/")
 
 
 def _condarc() -> dict[str, Any]:
@@ -125,14 +118,13 @@ def _condarc() -> dict[str, Any]:
     xdg = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     files = [system, f"{xdg}/conda/.condarc", "~/.conda/.condarc", "~/.condarc"]
     settings: dict[str, Any] = {}
-    for file in [*files, os.environ.get("CONDARC") or "~/.condarc"]:
+    for name in [*files, os.environ.get("CONDARC") or "~/.condarc"]:
         try:
-            text = Path(file).expanduser().read_text(encoding="utf-8")
+            file = Path(name).expanduser()
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
             settings |= yaml.safe_load(os.path.expandvars(text)) or {}
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, RuntimeError):
-            continue
-        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
-            raise CannotError(f"{file} cannot be read", "correct it") from None
+        except (OSError, ValueError, TypeError, RuntimeError, yaml.YAMLError):
+            raise CannotError(f"{name} cannot be read", "correct it") from None
     return settings
 
 
@@ -146,5 +138,4 @@ def _basic(url: str) -> dict[str, str]:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return re.sub("//[^/]*@", "//", url)

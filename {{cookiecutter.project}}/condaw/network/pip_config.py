@@ -18,8 +18,6 @@ def pip_settings() -> dict[str, str]:
     parser = configparser.RawConfigParser()
     try:
         parser.read(config_files(), encoding="utf-8")
-        if any("\0" in value for name in parser for value in parser[name].values()):
-            raise configparser.Error("a value holds a null character")
     except (configparser.Error, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         raise CannotError(f"pip's configuration cannot be read: {text}", "correct it") from None
