@@ -1,7 +1,6 @@
-"""Every rule that a lock must pass: its form, its URLs, and that its packages fit together.
+"""Every rule that a lock must pass; conda-lock's own parser is lenient.
 
-Source of the format: conda-lock's `lockfile/v1/models.py`. conda-lock's own parser is lenient
-(malformed hashes, missing dependencies).
+Source of the format: conda-lock's `lockfile/v1/models.py`.
 """
 
 import ipaddress
@@ -21,9 +20,6 @@ from rattler.package.build_string import BuildString
 
 from condaw.lockfile.package import Package
 
-REQUIRED = {"name": str, "version": str, "manager": str, "platform": str, "url": str, "hash": dict}
-OPTIONAL = {"dependencies": dict, "category": str, "optional": bool, "source": dict, "build": str}
-HASHES = {"sha256": "[0-9a-f]{64}", "md5": "[0-9a-f]{32}"}
 CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 """Lower case only (CEP 26): rattler takes other names and then panics over them."""
 PYPI_NAMES = Path(__file__).with_name("pypi-names.json")
@@ -51,24 +47,28 @@ def head(document: Mapping[str, Any]) -> Iterator[str]:
 
 def shape(entry: Any, platforms: Sequence[str]) -> Iterator[str]:
     """Yield what is wrong with one entry taken by itself."""
-    if not isinstance(entry, dict):
-        yield "an entry is not a mapping"
-        return
-    known = {**REQUIRED, **OPTIONAL}
-    reasons = [f"unknown field {key!r}" for key in entry if key not in known]
-    reasons += [f"{key} is missing" for key in REQUIRED if key not in entry]
-    for key, kind in known.items():
-        if not isinstance(entry.get(key, kind()), kind):
-            reasons.append(f"{key} is not a {kind.__name__}")
-    reasons = reasons or list(_values(entry, platforms))
-    yield from (f"{entry.get('name')}: {reason}" for reason in reasons)
+    entry = entry if isinstance(entry, dict) else {}
+    hashes = entry["hash"] if isinstance(entry.get("hash"), dict) else {}
+    needs = entry.get("dependencies", {})
+    texts = [*needs, *needs.values()] if isinstance(needs, dict) else [None]
+    faults = {
+        "name is not text": not isinstance(entry.get("name"), str),
+        "version is not text": not isinstance(entry.get("version"), str),
+        "url is not text": not isinstance(entry.get("url"), str),
+        f"unknown manager {entry.get('manager')!r}": entry.get("manager") not in ("conda", "pip"),
+        f"{entry.get('platform')!r} is not one of the lock's platforms": entry.get("platform")
+        not in platforms,
+        "sha256 is missing or malformed": not _is_hex(hashes.get("sha256"), 64),
+        "md5 is malformed": "md5" in hashes and not _is_hex(hashes["md5"], 32),
+        "dependencies are not names with versions": not all(isinstance(t, str) for t in texts),
+    }
+    yield from (
+        f"{entry.get('name', 'an entry')}: {text}" for text, is_so in faults.items() if is_so
+    )
 
 
 def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -> Iterator[Defect]:
-    """Yield what is wrong with the packages of one platform, each of which has the right shape.
-
-    `channels` are the URLs that conda packages may come from.
-    """
+    """Yield what is wrong with the packages of one platform, each of which has the right shape."""
     keys = Counter((p.manager, canonicalize_name(p.name)) for p in packages)
     python = next((p.version for p in packages if (p.manager, p.name) == ("conda", "python")), "")
     minor = re.match(r"3\.(\d{1,3})\.", python)
@@ -114,10 +114,7 @@ def on_pypi(conda: Iterable[str]) -> set[str]:
 
 
 def wheel_platforms(subdir: str) -> list[str]:
-    """Return the platform tags of the wheels that fit a subdir, the best first.
-
-    Source: PyPA specification, platform compatibility tags.
-    """
+    """Return the platform tags of the wheels that fit a subdir (PEP 425, 600), the best first."""
     system, _, machine = subdir.partition("-")
     machine = "x86_64" if machine == "64" else machine
     if system == "linux":
@@ -129,19 +126,8 @@ def wheel_platforms(subdir: str) -> list[str]:
     return ["win_amd64" if machine == "x86_64" else f"win_{machine}"]
 
 
-def _values(entry: Mapping[str, Any], platforms: Sequence[str]) -> Iterator[str]:
-    if "sha256" not in entry["hash"]:
-        yield "sha256 is missing"
-    for kind, digits in entry["hash"].items():
-        if not isinstance(digits, str) or not re.fullmatch(HASHES.get(kind, ""), digits):
-            yield f"{kind} is malformed"
-    if entry["manager"] not in ("conda", "pip"):
-        yield f"unknown manager {entry['manager']!r}"
-    if entry["platform"] not in platforms:
-        yield f"the platform {entry['platform']!r} is not one of the lock's"
-    pairs = entry.get("dependencies", {}).items()
-    if not all(isinstance(text, str) for pair in pairs for text in pair):
-        yield "dependencies are not names with versions"
+def _is_hex(value: object, digits: int) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(f"[0-9a-f]{{{digits}}}", value))
 
 
 def _is_near(host: str) -> bool:
@@ -153,7 +139,6 @@ def _is_near(host: str) -> bool:
 
 
 def _conda(package: Package, channels: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the name, version and URL of a conda package."""
     if not CONDA_NAME.fullmatch(package.name):
         yield "its name is not one that conda packages have"
     try:
@@ -170,7 +155,6 @@ def _conda(package: Package, channels: Sequence[str]) -> Iterator[str]:
 
 
 def _wheel(package: Package, fitting: set[tags.Tag], python: str) -> Iterator[str]:
-    """Yield what is wrong with the file of a PyPI package."""
     try:
         name, version, _, its_tags = parse_wheel_filename(package.file_name)
     except ValueError:
@@ -190,10 +174,7 @@ def _wheel_tags(minor: int, platform: str) -> set[tags.Tag]:
 
 
 def _closure(packages: Sequence[Package], names: set[str]) -> Iterator[Defect]:
-    """Yield dependencies that are not in the lock, or not in a version that will do.
-
-    The latter happens when two locks are merged line by line.
-    """
+    """Yield dependencies that are not locked, or in a wrong version, as after a careless merge."""
     conda = {p.name: p for p in packages if p.manager == "conda"}
     names = names | on_pypi(conda)
     for package in packages:
