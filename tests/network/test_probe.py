@@ -6,6 +6,7 @@ import http.server
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -67,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_response_only(self.status)
-        self.send_header("Date", formatdate(probe.clock() + self.date, usegmt=True))
+        self.send_header("Date", formatdate(time.time() + self.date, usegmt=True))
         if self.age:
             self.send_header("Age", self.age)
         self.end_headers()

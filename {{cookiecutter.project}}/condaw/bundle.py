@@ -1,9 +1,8 @@
 """Everything that the lock names in one file, for machines without a network.
 
-The file is a zip archive: the lock, conda packages in the layout of a channel, and in `wheels/`
-those of the lock and of condaw's engine, for each Python that condaw runs on. The same lock gives
-the same bytes. It is trusted no more than a server is: what gets installed from it has the hashes
-of the lock and of engine.txt.
+A zip archive: the lock, conda packages in the layout of a channel, and in `wheels/` those of the
+lock and of the engine, for each Python that condaw runs on. The same lock gives the same bytes.
+It is trusted no more than a server: what is installed has the hashes of the lock and engine.txt.
 """
 
 from __future__ import annotations
@@ -38,10 +37,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def write(project: Project, file: Path, platforms: Sequence[str]) -> None:
-    """Fetch what the lock has for `platforms`, or for this machine, and the engine, into `file`.
-
-    Raises CannotError, and leaves `file` as it was, if that cannot be done.
-    """
+    """Write what the lock has for `platforms`, or this machine; an error leaves `file` alone."""
     from condaw.lockfile.reader import locked_packages
 
     if not engine.pip():
@@ -66,10 +62,9 @@ def write(project: Project, file: Path, platforms: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def opened(project: Project, file: Path) -> Iterator[Path]:
-    """Give a folder with the content of the bundle `file`; pip and uv take wheels from it alone.
+    """Unpack the bundle `file`, and let pip and uv take wheels from it alone.
 
-    Raises CannotError, before anything is changed, if the bundle is damaged or was made from
-    another lock.
+    Raises CannotError before anything is changed.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -92,7 +87,6 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
 
 
 async def _fetch(packages: Sequence[Package], folder: Path) -> None:
-    """Fetch conda packages into the layout of a channel."""
     from rattler.package_streaming import download_to_path
 
     from condaw.network import channels

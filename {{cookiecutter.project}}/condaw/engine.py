@@ -1,7 +1,6 @@
 """The libraries that do the work: hash-pinned, in a per-user cache, shared by all projects.
 
-condaw starts on Python's standard library alone. `load` makes the pinned packages importable:
-in place if this interpreter holds them already, else from a folder that pip fills once.
+They are used in place if this Python holds them already, else from a folder that pip fills once.
 """
 
 import hashlib
@@ -20,16 +19,12 @@ from condaw.base.file_lock import exclusive
 from condaw.base.project import cache_dir, unwritable_cache
 
 ENGINE = Path(__file__).with_name("engine.txt")
-"""What makes and verifies environments: py-rattler, uv and a few small libraries."""
 RELOCK = Path(__file__).with_name("relock.txt")
-"""conda-lock and its dependencies; only `condaw lock` loads it."""
+"""What `lock` needs besides: conda-lock."""
 
 
 def load(*requirement_files: Path) -> None:
-    """Make the packages of `requirement_files` importable, fetching them if they are nowhere.
-
-    Raises CannotError if they cannot be fetched.
-    """
+    """Make the packages of `requirement_files` importable, fetching them if they are nowhere."""
     for requirements in reversed(requirement_files):
         if not importable(requirements):
             sys.path.insert(0, str(_fetched(requirements)))
@@ -76,7 +71,6 @@ def not_fetched(what: str, output: str) -> CannotError:
 
 
 def _normalized(name: str) -> str:
-    """Source: PyPA specification, names and normalization."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

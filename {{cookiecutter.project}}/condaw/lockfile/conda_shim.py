@@ -1,7 +1,6 @@
 """The `conda` that conda-lock runs: rattler's solver behind conda's command line.
 
-conda-lock runs an executable, `EXE create --dry-run --json --override-channels --channel
-CHANNEL... SPEC...` with CONDA_SUBDIR set, and reads the plan as JSON. `main` is that executable.
+conda-lock runs it with CONDA_SUBDIR set to the platform, and reads the plan as JSON.
 """
 
 import argparse
@@ -19,21 +18,18 @@ from rattler import GenericVirtualPackage, PackageName, RepoDataRecord
 from rattler.package.build_string import BuildString
 
 from condaw.base import process, scripts
-from condaw.base.errors import CannotError, redacted
+from condaw.base.errors import redacted
 from condaw.lockfile import reader
 from condaw.network import channels
 
 PATIENCE = 300
 """Seconds that the channels' indexes and the solver may take."""
 REQUEST = "request.json"
-"""A file beside the executable: what conda's command line has no words for."""
+"""Beside the executable: what conda's command line has no words for."""
 
 
 def install(folder: Path, lock: Path | None, update: Sequence[str]) -> Path:
-    """Write the executable into `folder`, and return its path.
-
-    It prefers the versions of `lock`, except for the names in `update`.
-    """
+    """Write one that prefers the versions of `lock`, except for the names in `update`."""
     request = {"lock": str(lock) if lock else None, "update": list(update)}
     (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
     return scripts.write(folder, "conda", f"{__name__}:main", Path(sys.executable))
@@ -57,7 +53,10 @@ def main() -> None:
         packages = [json.loads(record.to_json()) for record in records]
         answer = {"success": True, "actions": {"FETCH": packages}}
     except Exception as error:
-        answer = {"success": False, "message": f"{subdir}: {_cause(error)}"}
+        cause = redacted(" ".join(str(error).split()))  # rattler draws a tree of lines
+        if isinstance(error, asyncio.TimeoutError):  # in Python 3.10 not yet the built-in one
+            cause = f"the channels gave no answer within {PATIENCE} s: check the network"
+        answer = {"success": False, "message": f"{subdir}: {cause}"}
     print(json.dumps(answer))
     process.finish(0 if answer["success"] else 1)
 
@@ -73,14 +72,6 @@ async def _solve(options: argparse.Namespace, subdir: str) -> list[RepoDataRecor
         virtual_packages=[package for virtual in stand_ins.values() for package in virtual],
         locked_packages=_kept_records(real, subdir),
     )
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, asyncio.TimeoutError):  # in Python 3.10 not yet the built-in one
-        return f"the channels gave no answer within {PATIENCE} s: check the network"
-    if isinstance(error, CannotError):
-        return error.cause
-    return redacted(" ".join(str(error).split()))  # rattler draws a tree of lines
 
 
 def _virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:

@@ -22,7 +22,6 @@ class Package:
     sha256: str
     md5: str | None
     dependencies: Mapping[str, str]
-    """Names, each with the versions that will do."""
     line: int = field(compare=False)
     """Where the entry begins in the lock, from 1."""
 

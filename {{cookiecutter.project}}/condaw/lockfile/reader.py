@@ -32,10 +32,7 @@ class LockError(CannotError):
 
 
 def locked_packages(project: Project, platform: str | None = None) -> list[Package]:
-    """Return what the project's lock holds for `platform`, or for this machine.
-
-    Raises CannotError if environment.yml cannot be read, and what `read` raises.
-    """
+    """Return what the project's lock holds for `platform`, or for this machine; see `read`."""
     urls = environment_yml.channel_urls(project)
     return read(project.lock_file, platform or this_platform(), urls)
 
@@ -44,8 +41,7 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
     """Return the packages that `path` locks for `platform`, each fit to be installed.
 
     `channels` are the URLs that conda packages may come from.
-    Raises LockError with every defect of the file's form and of that platform's packages, or
-    CannotError if the file cannot be read or does not have the platform.
+    Raises LockError with every defect of the file's form and of that platform's packages.
     """
     document, lines = _load(path)
     platforms = document["metadata"]["platforms"]
@@ -96,7 +92,7 @@ def _load(path: Path) -> tuple[Any, list[int]]:
 
 
 def _repeats(node: yaml.Node) -> bool:
-    """Return whether a mapping, or one right in it, has a key twice: readers disagree on those."""
+    """Return whether a mapping, or one right in it, has a key twice: readers differ on those."""
     values = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
     mappings = [n.value for n in (node, *values) if isinstance(n, yaml.MappingNode)]
     return any(len({str(key.value) for key, _ in pairs}) < len(pairs) for pairs in mappings)

@@ -36,7 +36,6 @@ def stale_platforms(project: Project) -> list[str]:
     """Return the platforms of environment.yml for which the lock was made from something else.
 
     Decided by conda-lock's content hash, without solving.
-    Raises CannotError if there is no lock, or one that is not acceptable.
     """
     specification = _specification(project)
     made_from = _parse(project.lock_file).metadata.content_hash
@@ -62,8 +61,7 @@ def relock(
     Raises CannotError, and leaves the lock alone, if there is no solution.
     """
     specification = _specification(project)
-    partial = bool(update or platforms)
-    old = _parse(project.lock_file) if partial or project.lock_file.exists() else None
+    old = _parse(project.lock_file) if update or platforms or project.lock_file.exists() else None
     before = old.package if old else []
     _refuse_unknown(update, {entry.name for entry in before}, "in conda-lock.yml")
     _refuse_unknown(platforms, set(specification.platforms), "under platforms: in environment.yml")
@@ -93,7 +91,7 @@ def pin(project: Project) -> list[diff.Change]:
 
     environment.yml gets one exact version for each direct conda dependency, the lowest among the
     platforms, since all of them must have it; and only the platforms that the channels have.
-    Both files change at the end, or neither. Raises CannotError if there is no solution.
+    Both files change at the end, or neither.
     """
     from ruamel.yaml import YAML
 
@@ -133,7 +131,6 @@ def _refuse_unknown(names: Sequence[str], known: set[str], where: str) -> None:
 
 
 def _specification(project: Project) -> LockSpecification:
-    """Return environment.yml as conda-lock reads it."""
     environment_yml.channel_urls(project)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -144,7 +141,6 @@ def _specification(project: Project) -> LockSpecification:
 
 
 def _parse(lock_file: Path) -> Lockfile:
-    """Return the lock as conda-lock reads it."""
     try:
         return parse_conda_lock_file(lock_file)
     except FileNotFoundError:

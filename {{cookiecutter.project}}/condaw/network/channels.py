@@ -29,10 +29,7 @@ DOWNLOADS = 16
 
 @functools.cache
 def config() -> Config:
-    """Return the user's rattler configuration: mirrors, proxies, TLS roots, credential store.
-
-    Raises CannotError if it cannot be read.
-    """
+    """Return the user's rattler configuration: mirrors, proxies, TLS roots, credential store."""
     try:
         found = Config.load_from_default_locations("rattler")
     except ConfigError as error:
@@ -43,13 +40,9 @@ def config() -> Config:
 
 @functools.cache
 def client() -> Client:
-    """Return a client that follows `config` and .condarc, retries, and does not wait for ever.
-
-    Raises CannotError if either cannot be read.
-    """
-    options: dict[str, Any] = {"user_agent": "condaw", "timeout": TIMEOUT}
+    """Return a client that follows `config` and .condarc, retries, and does not wait for ever."""
     if not (found := mirrors()):
-        return Client.from_config(config(), max_retries=3, **options)
+        return Client.from_config(config(), max_retries=3, user_agent="condaw", timeout=TIMEOUT)
     # `from_config` would give the mirror the credentials of the host that it stands for.
     if store := config().authentication_override_file:
         os.environ.setdefault("RATTLER_AUTH_FILE", str(store))
@@ -63,7 +56,8 @@ def client() -> Client:
             middleware.AuthenticationMiddleware(),
             middleware.OciMiddleware(),
         ],
-        **options,
+        user_agent="condaw",
+        timeout=TIMEOUT,
     )
 
 
@@ -82,10 +76,7 @@ def has_python(urls: Sequence[str], subdir: str) -> bool:
 
 
 def mirrors() -> dict[str, list[str]]:
-    """Return where to fetch instead of a public URL: as rattler has it, else as conda has it.
-
-    Raises CannotError if a configuration file cannot be read, or names what is no URL.
-    """
+    """Return where to fetch instead of a public URL: as rattler has it, else as conda has it."""
     settings = _condarc()
     alias = os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias")
     found = {PUBLIC: str(alias)} if alias else {}
@@ -111,8 +102,7 @@ def fetched_from(url: str) -> str:
 def _condarc() -> dict[str, Any]:
     """Return conda's configuration; files that are nearer to the user come later and win.
 
-    Source: conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to a conda
-    installation. Variables in it are expanded, as conda does.
+    Source: conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to an installation.
     """
     system = "C:/ProgramData/conda/.condarc" if sys.platform == "win32" else "/etc/conda/.condarc"
     xdg = os.environ.get("XDG_CONFIG_HOME") or "~/.config"

@@ -15,15 +15,12 @@ from condaw.base.errors import redacted
 
 PATIENCE = 10
 """Seconds that a server has to answer."""
-LATER = "try again later, or ask who runs it"
 NETWORK = "check the network and the VPN; if there is a proxy, set HTTPS_PROXY"
 ROOTS = "set SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
 CLOCK = "check this machine's clock, and that its root certificates are up to date"
 OTHER_NAME = "check the URL; the login page of a guest network does this, too"
 CERTIFICATE = {9: CLOCK, 10: CLOCK, 62: OTHER_NAME, 64: OTHER_NAME}
-"""Next steps by OpenSSL's number (x509_vfy.h, X509_V_ERR_...); for all others it is ROOTS."""
-
-clock = time.time
+"""Next steps by OpenSSL's X509_V_ERR_... (x509_vfy.h); for all others it is ROOTS."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +34,7 @@ class Answer:
 
 
 def ask(url: str, cafile: str | None = None) -> Answer:
-    """Ask for `url`, without any password in it, and return the answer.
-
-    `cafile` holds root certificates for https.
-    """
+    """Ask for `url` without its password; `cafile` holds root certificates."""
     place = redacted(url)
     try:
         context = ssl.create_default_context(cafile=cafile)
@@ -48,7 +42,7 @@ def ask(url: str, cafile: str | None = None) -> Answer:
             return Answer(f"{place} answers", ahead=_ahead(reply.headers))
     except urllib.error.HTTPError as error:
         # Below 500 is no failure: it may ask for a password, or have nothing at that place.
-        next_step = LATER if error.code >= 500 else ""
+        next_step = "try again later, or ask who runs it" if error.code >= 500 else ""
         return Answer(f"{place} answers, with HTTP {error.code}", next_step, _ahead(error.headers))
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -80,6 +74,6 @@ def _ahead(headers: Message) -> float | None:
     """Return `Answer.ahead`. A cache says in Age how old its Date is (RFC 9111, 5.1)."""
     try:
         said = parsedate_to_datetime(headers["Date"]).timestamp()
-        return clock() - said - float(headers.get("Age") or 0)
+        return time.time() - said - float(headers.get("Age") or 0)
     except (TypeError, ValueError):
         return None
