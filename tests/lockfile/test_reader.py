@@ -29,7 +29,7 @@ Break = Callable[[Content], object]
 @functools.cache
 def parsed() -> Content:
     """The good lock, with the packages of one platform only: that is read faster."""
-    content: Content = yaml.load(GOOD.read_text(encoding="utf-8"), reader.LOADER)
+    content: Content = yaml.load(GOOD.read_text(encoding="utf-8"), yaml.CSafeLoader)
     content["package"] = [e for e in content["package"] if e["platform"] == "linux-64"]
     return content
 
@@ -124,7 +124,6 @@ ENTRY_DEFECTS: dict[str, tuple[Break, str]] = {
         replace("scp", "url", "https:", "http:"),
         "scp: its URL is plain http: use https",
     ),
-    "another scheme": (replace("scp", "url", "https:", "ftp:"), "its URL has the scheme 'ftp'"),
     "a password": (
         replace("scp", "url", "https://", "https://me:secret@"),
         "scp: its URL holds a password, a token or a variable for one",

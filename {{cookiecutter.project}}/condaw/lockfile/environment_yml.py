@@ -15,7 +15,7 @@ SELECTOR = re.compile(r"(?m)^.*#.*\[[^\[\]]+\].*$")
 
 
 def channel_urls(project: Project) -> list[str]:
-    """Return the channels of environment.yml as URLs, if a lock may be made from each of them."""
+    """Return the channels' URLs, without a slash at the end, if a lock may be made from all."""
     try:
         channels = [str(channel) for channel in _content(project)["channels"]]
     except (KeyError, TypeError):
@@ -32,7 +32,7 @@ def channel_urls(project: Project) -> list[str]:
 
 
 def dependencies(project: Project) -> tuple[list[str], list[str]]:
-    """Return the conda specs of environment.yml, and the requirements below `pip:`."""
+    """Return the conda specs and the `pip:` requirements that hold for every platform."""
     entries = _content(project).get("dependencies")
     entries = entries if isinstance(entries, list) else []
     pip = [entry.get("pip") for entry in entries if isinstance(entry, dict)]

@@ -12,9 +12,6 @@ from condaw.lockfile import environment_yml, rules
 from condaw.lockfile.package import Package, this_platform
 from condaw.lockfile.rules import Defect
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""A PyYAML without libyaml reads the same, more slowly."""
-
 
 class LockError(CannotError):
     """A lock that breaks a rule; `defects` holds every reason."""
@@ -70,7 +67,7 @@ def _package(entry: dict[str, Any], line: int) -> Package:
 def _load(path: Path) -> tuple[Any, list[int]]:
     """Return the document, and the line at which each entry of `package` begins."""
     try:
-        loader = LOADER(path.read_text(encoding="utf-8"))
+        loader = yaml.CSafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
         document = loader.construct_document(node) if node else None
     except FileNotFoundError:
@@ -79,13 +76,11 @@ def _load(path: Path) -> tuple[Any, list[int]]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise LockError([Defect(line, "it cannot be read as YAML")]) from None
-    if not isinstance(document, dict):
+    if node is None or not isinstance(document, dict):
         raise LockError([Defect(1, "it is not a mapping")])
     if reasons := list(rules.head(document)):
         raise LockError(Defect(1, reason) for reason in reasons)
-    entries: list[yaml.Node] = next(
-        (value.value for key, value in node.value if key.value == "package"), []
-    )
+    entries = {key.value: value for key, value in node.value}["package"].value
     if repeating := [n.start_mark.line + 1 for n in (node, *entries) if _repeats(n)]:
         raise LockError(Defect(line, "the same field is there twice") for line in repeating)
     return document, [entry.start_mark.line + 1 for entry in entries]

@@ -98,8 +98,6 @@ def url_faults(url: str) -> Iterator[str]:
         return
     if re.search(r"(^defaults|/pkgs/(main|r|msys2|free))(/|$)", url):
         yield "is `defaults`, whose terms need a licence: use conda-forge"
-    if parts.scheme not in ("", "https", "http", "file"):
-        yield f"has the scheme {parts.scheme!r}"
     if parts.scheme.startswith("http") and re.search(r"//[^/]*@|/t/|\$|\?.*token", url, re.I):
         yield "holds a password, a token or a variable for one"
     if parts.scheme == "http" and not _is_near(parts.hostname or ""):
