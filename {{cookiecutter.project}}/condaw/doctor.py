@@ -26,7 +26,7 @@ SKEW = 300
 
 @dataclass
 class Check:
-    """One thing that was checked. It is well if there is nothing to do next."""
+    """One thing that was checked. It is ok if there is no next step."""
 
     name: str
     text: str

@@ -1,6 +1,7 @@
 """The libraries that do the work: hash-pinned, in a per-user cache, shared by all projects.
 
-They are used in place if this Python holds them already, else from a folder that pip fills once.
+condaw starts on the standard library alone. `load` makes the pinned packages importable: in place
+if this Python holds them already, else from a folder that pip fills once.
 """
 
 import hashlib

@@ -32,7 +32,8 @@ def pip_settings() -> dict[str, str]:
 def config_files() -> list[Path]:
     """Return pip's configuration files, whether they exist or not; later ones win.
 
-    Source: pip's user guide, "Configuration". PIP_CONFIG_FILE replaces the user's files.
+    Source: pip's user guide, "Configuration". PIP_CONFIG_FILE replaces the user's files; as the
+    null device it replaces all of them.
     """
     own, home = os.environ.get("PIP_CONFIG_FILE", ""), Path("~").expanduser()
     if own == os.devnull:
@@ -61,8 +62,8 @@ def certificates() -> str | None:
 def uv_environment() -> dict[str, str]:
     """Return the process environment in which uv fetches from where pip would.
 
-    As variables, not arguments, since an index URL may hold a password. Like pip, uv is to look
-    at all indexes, which is safe here because each file's sha256 is known.
+    As variables, not arguments, since an index URL may hold a password. What the user has set for
+    uv itself stays. Like pip, uv looks at all indexes: each file's sha256 is known.
     """
     pip = pip_settings()
     wanted = {
