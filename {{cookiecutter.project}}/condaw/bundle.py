@@ -77,10 +77,9 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
             cause = f"the bundle {file} cannot be used: {reason}"
             raise CannotError(cause, "copy the file again") from None
         if not same_lock:
-            raise CannotError(
-                f"the bundle {file} was made from another conda-lock.yml",
-                f"make it again where there is a network: python -m condaw bundle {file.name}",
-            )
+            cause = f"the bundle {file} was made from another conda-lock.yml"
+            next_step = "make it again where there is a network"
+            raise CannotError(cause, f"{next_step}: python -m condaw bundle {file.name}")
         _use(folder / WHEELS)
         _check_platform(file, folder)
         yield folder
@@ -105,10 +104,9 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
             except Exception as error:
                 raise engine.not_fetched(package.name, " ".join(str(error).split())) from None
         if sha256_of(target) != package.sha256:
-            raise CannotError(
-                f"{package.name}: {package.url} is not the file that is locked",
-                "find out who changed it; if that is right, run: python -m condaw lock",
-            )
+            cause = f"{package.name}: {package.url} is not the file that is locked"
+            next_step = "find out who changed it; if that is right, run: python -m condaw lock"
+            raise CannotError(cause, next_step)
 
     unique = {package.url: package for package in packages if package.manager == "conda"}
     await asyncio.gather(*map(fetch, unique.values()))
@@ -188,7 +186,6 @@ def _check_platform(file: Path, folder: Path) -> None:
         if (folder / this_platform()).is_dir():
             return
     platforms = sorted(path.name for path in folder.iterdir() if "-" in path.name and path.is_dir())
-    raise CannotError(
-        f"the bundle {file} is for {' and '.join(platforms)}, not for this machine",
-        f"make one for it: python -m condaw bundle {file.name} --platform SUBDIR",
-    )
+    cause = f"the bundle {file} is for {' and '.join(platforms)}, not for this machine"
+    command = f"python -m condaw bundle {file.name} --platform SUBDIR"
+    raise CannotError(cause, f"make one for it: {command}")

@@ -22,10 +22,8 @@ class LockError(CannotError):
         if len(reasons) > 3:
             reasons[3:] = [f"and {len(reasons) - 3} more"]
         self.reasons = "; ".join(reasons)
-        super().__init__(
-            f"conda-lock.yml is not acceptable: {self.reasons}",
-            "restore it from version control, or make it again: python -m condaw lock",
-        )
+        next_step = "restore it from version control, or make it again: python -m condaw lock"
+        super().__init__(f"conda-lock.yml is not acceptable: {self.reasons}", next_step)
 
 
 def locked_packages(project: Project, platform: str | None = None) -> list[Package]:
@@ -43,10 +41,9 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
     document, lines = _load(path)
     platforms = document["metadata"]["platforms"]
     if platform not in platforms:
-        raise CannotError(
-            f"conda-lock.yml has no {platform}, only {', '.join(platforms)}",
-            f"add {platform} under platforms: in environment.yml and run: python -m condaw lock",
-        )
+        cause = f"conda-lock.yml has no {platform}, only {', '.join(platforms)}"
+        next_step = f"add {platform} under platforms: in environment.yml"
+        raise CannotError(cause, f"{next_step} and run: python -m condaw lock")
     packages, defects = [], []
     for entry, line in zip(document["package"], lines, strict=True):
         reasons = list(rules.shape(entry, platforms))

@@ -41,14 +41,13 @@ def stale_platforms(project: Project) -> list[str]:
     made_from = _parse(project.lock_file).metadata.content_hash
     for platform in made_from:
         reader.locked_packages(project, platform)
-    virtual = default_virtual_package_repodata()
-    with virtual:
-        return [
-            platform
-            for platform in specification.platforms
-            if made_from.get(platform)
-            not in backwards_compatible_content_hashes(specification, virtual, platform)
-        ]
+    stale = []
+    with (virtual := default_virtual_package_repodata()):
+        for platform in specification.platforms:
+            hashes = backwards_compatible_content_hashes(specification, virtual, platform)
+            if made_from.get(platform) not in hashes:
+                stale.append(platform)
+    return stale
 
 
 def relock(
@@ -69,8 +68,7 @@ def relock(
     if old and (missing := sorted(kept - set(old.metadata.platforms))):
         cause = f"conda-lock.yml has nothing for {', '.join(missing)} yet"
         raise CannotError(cause, "name it after --platform too, or leave --platform out")
-    virtual = default_virtual_package_repodata()
-    with virtual:
+    with (virtual := default_virtual_package_repodata()):
         new = _solve(project, specification, virtual, before, update, platforms)
         # The index that pip reads is this machine's affair: it is no part of the lock's inputs.
         hashes = compute_content_hashes(specification, virtual)
@@ -99,10 +97,9 @@ def pin(project: Project) -> list[diff.Change]:
     asked = _specification(project).platforms
     platforms = [name for name in asked if channels.has_python(urls, name)]
     if not platforms:
-        raise CannotError(
-            f"no platform of environment.yml has a python in {', '.join(urls)}",
-            "correct channels: in environment.yml, and run: python -m condaw lock --pin",
-        )
+        cause = f"no platform of environment.yml has a python in {', '.join(urls)}"
+        next_step = "correct channels: in environment.yml, and run: python -m condaw lock --pin"
+        raise CannotError(cause, next_step)
     yaml = YAML()
     content = yaml.load(project.environment_yml.read_text(encoding="utf-8"))
     content["platforms"] = platforms
@@ -146,10 +143,9 @@ def _parse(lock_file: Path) -> Lockfile:
     except FileNotFoundError:
         raise CannotError("there is no conda-lock.yml", "run: python -m condaw lock") from None
     except Exception as error:
-        raise CannotError(
-            f"conda-lock.yml cannot be read: {last_line(str(error))}",
-            "restore it from version control, or delete it and run: python -m condaw lock",
-        ) from None
+        cause = f"conda-lock.yml cannot be read: {last_line(str(error))}"
+        next_step = "restore it from version control, or delete it and run: python -m condaw lock"
+        raise CannotError(cause, next_step) from None
 
 
 def _solve(
@@ -219,9 +215,8 @@ def _write(project: Project, content: Lockfile) -> None:
             reader.read(draft, platform, urls)
         draft.replace(project.lock_file)
     except reader.LockError as error:
-        raise CannotError(
-            f"what was solved is not an acceptable lock: {error.reasons}",
-            f"choose other versions in environment.yml; {UNCHANGED}",
-        ) from None
+        cause = f"what was solved is not an acceptable lock: {error.reasons}"
+        next_step = f"choose other versions in environment.yml; {UNCHANGED}"
+        raise CannotError(cause, next_step) from None
     finally:
         shutil.rmtree(draft.parent, ignore_errors=True)
