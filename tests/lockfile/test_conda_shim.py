@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from condaw.lockfile import conda_shim
 from machine import ROOT, Machine, Result
 
 CONDAW = ROOT / "{{cookiecutter.project}}"
@@ -40,8 +40,10 @@ def channel(tmp_path: Path) -> str:
 
 def front(machine: Machine, *arguments: str, **extra: str) -> Result:
     """The answer for linux-64, whatever this machine is."""
-    command = [sys.executable, "-m", "condaw.lockfile.conda_shim", *arguments]
-    return machine.run(*command, cwd=CONDAW, CONDA_SUBDIR="linux-64", **extra)
+    conda = conda_shim.install(machine.home, None, [])
+    return machine.run(
+        conda, *arguments, cwd=CONDAW, CONDA_SUBDIR="linux-64", PYTHONPATH=str(CONDAW), **extra
+    )
 
 
 def solve(machine: Machine, *words: str) -> tuple[int, Any]:

@@ -96,15 +96,10 @@ def _virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
 
 def _kept_records(real: Sequence[str], subdir: str) -> list[RepoDataRecord]:
     """Return the records that the solver should prefer."""
-    file = Path(sys.argv[0]).with_name(REQUEST)
-    request = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if not (lock := request.get("lock")):
+    request = json.loads(Path(sys.argv[0]).with_name(REQUEST).read_text(encoding="utf-8"))
+    if not request["lock"]:
         return []
     urls = [str(rattler.Channel(channel).base_url).rstrip("/") for channel in real]
-    packages = reader.read(Path(lock), subdir, urls)
+    packages = reader.read(Path(request["lock"]), subdir, urls)
     moving = request["update"]
     return [p.record() for p in packages if p.manager == "conda" and p.name not in moving]
-
-
-if __name__ == "__main__":
-    main()
