@@ -168,7 +168,7 @@ def _use(wheels: Path) -> None:
     for wheel in () if engine.pip() else wheels.glob("uv-*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             [member] = (n for n in archive.namelist() if re.search(r"/scripts/uv(\.exe)?$", n))
-            program = Path(archive.extract(member, wheels.parent))
+            program = Path(archive.extract(member, wheels))
         program.chmod(0o755)
         with contextlib.suppress(OSError):
             process.run([program, "--version"])
