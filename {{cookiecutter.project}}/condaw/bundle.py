@@ -153,7 +153,7 @@ def _pack(folder: Path, file: Path) -> None:
     """Write the files of `folder` into a zip archive that depends on nothing else."""
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            member = zipfile.ZipInfo(path.relative_to(folder).as_posix())  # of 1980
+            member = zipfile.ZipInfo(path.relative_to(folder).as_posix())  # dated 1980
             member.create_system, member.file_size = 3, path.stat().st_size
             member.external_attr = 0o100644 << 16
             with path.open("rb") as content, archive.open(member, "w") as out:
