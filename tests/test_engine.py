@@ -64,7 +64,7 @@ def test_the_pip_that_python_carries_is_found_where_nothing_else_is(
 ) -> None:
     code = (
         "from condaw import engine; from condaw.base import process;"
-        "print(process.run(engine._installer()[:2]).stdout)"
+        "print(process.run(engine.pip()).stdout)"
     )
     done = machine.run(without_pip, "-c", code, cwd=locked, PATH="/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
