@@ -453,31 +453,31 @@ def test_names_in_a_lock_do_not_reach_the_terminal_as_they_are(
 
 
 def test_an_environment_with_strange_records_is_answered_by_every_command(
-    made: Path, machine: Machine
+    small_made: Path, machine: Machine
 ) -> None:
-    meta = made / ".conda" / "conda-meta"
-    python = made / ".conda" / "lib" / f"python{VERSION}"
+    meta = small_made / ".conda" / "conda-meta"
+    python = small_made / ".conda" / "lib" / f"python{VERSION}"
     (python / "this.py").unlink()
     os.mkfifo(python / "this.py")  # who opens it would wait for a writer
-    record = next(meta.glob("rich-*.json"))
-    record.write_text('{"name": "rich", "paths_data": {"paths": [{"_path": 5}]}}')
+    record = next(meta.glob("iniconfig-*.json"))
+    record.write_text('{"name": "iniconfig", "paths_data": {"paths": [{"_path": 5}]}}')
     (meta / "evil-1-0.json").write_text(
         '{"name": "evil", "paths_data": {"paths": [{"_path": "../../x", "size_in_bytes": 1}]}}'
     )
-    done = machine.condaw(made, "verify", "--json")
+    done = machine.condaw(small_made, "verify", "--json")
     assert done.returncode == 1
     found = {(f["kind"], f["package"]) for f in json.loads(done.stdout)["findings"]}
     assert {("package-extra", "evil"), ("file-missing", "evil")} <= found
-    assert {("package-differs", "rich"), ("file-changed", "python")} <= found
+    assert {("package-differs", "iniconfig"), ("file-changed", "python")} <= found
     (meta / "state").write_text('{"env_vars": [1]}')
-    done = machine.condaw(made, "run", "--", "true")
+    done = machine.condaw(small_made, "run", "--", "true")
     assert done.returncode == 3
     assert done.stderr.splitlines() == [
         f"condaw: cannot run: {meta / 'state'} does not hold environment variables as JSON",
         "condaw: next: correct it, or make the environment again: python -m condaw create --repair",
     ]
-    assert machine.condaw(made, "create", "--repair").returncode == 0
-    assert machine.condaw(made, "run", "--", "true").returncode == 0
+    assert machine.condaw(small_made, "create", "--repair").returncode == 0
+    assert machine.condaw(small_made, "run", "--", "true").returncode == 0
 
 
 def test_answers_in_any_script_make_a_project_that_can_be_installed(
