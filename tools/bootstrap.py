@@ -1,6 +1,6 @@
-"""Make `.venv` from requirements.txt: pip brings uv, uv brings the rest, all checked by sha256.
+"""Make `.venv` from requirements.txt: pip installs uv, uv installs the rest, checked by sha256.
 
-Runs on the standard library alone. uv is a tenth of the time, and gets pip's own settings.
+Runs on the standard library alone. uv takes a tenth of pip's time, and gets pip's settings.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ SUPPORTED = (3, 11), (3, 14)
 
 
 def main() -> None:
+    """Make `.venv`; exit with a message if this Python cannot."""
     if not SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
         sys.exit(
-            f"Python 3.11 to 3.14 is needed, this is {sys.version.split()[0]}: make PYTHON=..."
+            f"Python 3.11 to 3.14 is needed, this is {sys.version.split()[0]}. "
+            "Name another: make PYTHON=..."
         )
     folder, requirements = ROOT / ".venv", ROOT / "requirements.txt"
     try:
         venv.create(folder, with_pip=True, clear=True)
     except subprocess.CalledProcessError:
-        sys.exit("This Python cannot make a venv. On Debian: apt install python3-venv")
+        sys.exit("This Python cannot make a venv. On Debian, run: apt install python3-venv")
     scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
     python = str(scripts / "python")
     pin = re.search(r"^uv==.*(\n +--hash.*)*", requirements.read_text(encoding="utf-8"), re.M)

@@ -62,10 +62,8 @@ def write(project: Project, file: Path, platforms: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def opened(project: Project, file: Path) -> Iterator[Path]:
-    """Unpack the bundle `file`, and let pip and uv take wheels from it alone.
-
-    Raises CannotError before anything is changed.
-    """
+    """Unpack the bundle `file`, and let pip and uv take wheels from it alone. Raises CannotError
+    before anything is changed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:

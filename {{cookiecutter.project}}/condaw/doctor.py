@@ -43,10 +43,8 @@ class Check:
 
 
 def examine(project: Project) -> list[Check]:
-    """Return everything worth knowing before asking for help, in the order of its need.
-
-    Each check stands alone: what breaks one does not stop the rest.
-    """
+    """Return everything worth knowing before asking for help, in the order of its need. Each check
+    stands alone: what breaks one does not stop the rest."""
     found: list[Check] = []
     ahead: list[float] = []  # seconds by which this clock is ahead of each server's
     for name, checks in (

@@ -33,11 +33,9 @@ def locked_packages(project: Project, platform: str | None = None) -> list[Packa
 
 
 def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
-    """Return the packages that `path` locks for `platform`, each fit to be installed.
-
-    `channels` are the URLs that conda packages may come from.
-    Raises LockError with every defect of the file's form and of that platform's packages.
-    """
+    """Return the packages that `path` locks for `platform`, each fit to be installed. `channels`
+    are the URLs that conda packages may come from. Raises LockError with every defect of the file's
+    form and of that platform's packages."""
     document, lines = _load(path)
     platforms = document["metadata"]["platforms"]
     if platform not in platforms:

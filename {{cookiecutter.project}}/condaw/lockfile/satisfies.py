@@ -14,11 +14,9 @@ from condaw.lockfile.rules import on_pypi
 
 
 def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
-    """Return a sentence for each direct dependency that `packages` do not satisfy.
-
-    Reports what is certain, and no more: lines for some platforms only (`# [win]`), markers and
-    URLs are left to `lock --check`, and so are packages that are no longer asked for.
-    """
+    """Return a sentence for each direct dependency that `packages` do not satisfy. Reports what is
+    certain, and no more: lines for some platforms only (`# [win]`), markers and URLs are left to
+    `lock --check`, and so are packages that are no longer asked for."""
     specs, requirements = environment_yml.dependencies(project)
     sentences = [text for spec in specs for text in _conda(spec, packages)]
     return sentences + [text for line in requirements for text in _pypi(line, packages)]

@@ -34,9 +34,7 @@ UNCHANGED = "conda-lock.yml is as it was"
 
 def stale_platforms(project: Project) -> list[str]:
     """Return the platforms of environment.yml for which the lock was made from something else.
-
-    Decided by conda-lock's content hash, without solving.
-    """
+    Decided by conda-lock's content hash, without solving."""
     specification = _specification(project)
     made_from = _parse(project.lock_file).metadata.content_hash
     for platform in made_from:
@@ -53,12 +51,10 @@ def stale_platforms(project: Project) -> list[str]:
 def relock(
     project: Project, update: Sequence[str] = (), platforms: Sequence[str] = ()
 ) -> list[diff.Change]:
-    """Solve environment.yml, replace the whole lock, and return what changed.
-
-    `update` names the packages that may move while the others stay; empty means all may.
-    `platforms` limits the solve to some of the platforms of environment.yml.
-    Raises CannotError, and leaves the lock alone, if there is no solution.
-    """
+    """Solve environment.yml, replace the whole lock, and return what changed. `update` names the
+    packages that may move while the others stay; empty means all may. `platforms` limits the solve
+    to some of the platforms of environment.yml. Raises CannotError, and leaves the lock alone, if
+    there is no solution."""
     specification = _specification(project)
     old = _parse(project.lock_file) if update or platforms or project.lock_file.exists() else None
     before = old.package if old else []
@@ -85,12 +81,10 @@ def relock(
 
 
 def pin(project: Project) -> list[diff.Change]:
-    """Lock, write what was solved into environment.yml, and return what changed.
-
-    environment.yml gets one exact version for each direct conda dependency, the lowest among the
-    platforms, since all of them must have it; and only the platforms that the channels have.
-    Both files change at the end, or neither.
-    """
+    """Lock, write what was solved into environment.yml, and return what changed. environment.yml
+    gets one exact version for each direct conda dependency, the lowest among the platforms, since
+    all of them must have it; and only the platforms that the channels have. Both files change at
+    the end, or neither."""
     from ruamel.yaml import YAML
 
     urls = environment_yml.channel_urls(project)

@@ -100,10 +100,8 @@ def fetched_from(url: str) -> str:
 
 
 def _condarc() -> dict[str, Any]:
-    """Return conda's configuration; files that are nearer to the user come later and win.
-
-    Source: conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to an installation.
-    """
+    """Return conda's configuration; files that are nearer to the user come later and win. Source:
+    conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to an installation."""
     system = "C:/ProgramData/conda/.condarc" if sys.platform == "win32" else "/etc/conda/.condarc"
     xdg = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     files = [system, f"{xdg}/conda/.condarc", "~/.conda/.condarc", "~/.condarc"]

@@ -10,9 +10,7 @@ from condaw.base.errors import CannotError
 
 def pip_settings() -> dict[str, str]:
     """Return pip's settings (`index-url`, `extra-index-url`, ...), from its files and variables.
-
-    pip is not asked: that takes a quarter of a second, and pip may not be installed.
-    """
+    pip is not asked: that takes a quarter of a second, and pip may not be installed."""
     settings: dict[str, str] = {}
     parser = configparser.RawConfigParser()
     try:
@@ -30,11 +28,9 @@ def pip_settings() -> dict[str, str]:
 
 
 def config_files() -> list[Path]:
-    """Return pip's configuration files, whether they exist or not; later ones win.
-
-    Source: pip's user guide, "Configuration". PIP_CONFIG_FILE replaces the user's files; as the
-    null device it replaces all of them.
-    """
+    """Return pip's configuration files, whether they exist or not; later ones win. Source: pip's
+    user guide, "Configuration". PIP_CONFIG_FILE replaces the user's files; as the null device it
+    replaces all of them."""
     own, home = os.environ.get("PIP_CONFIG_FILE", ""), Path("~").expanduser()
     if own == os.devnull:
         return []
@@ -60,11 +56,9 @@ def certificates() -> str | None:
 
 
 def uv_environment() -> dict[str, str]:
-    """Return the process environment in which uv fetches from where pip would.
-
-    As variables, not arguments, since an index URL may hold a password. What the user has set for
-    uv itself stays. Like pip, uv looks at all indexes: each file's sha256 is known.
-    """
+    """Return the process environment in which uv fetches from where pip would. As variables, not
+    arguments, since an index URL may hold a password. What the user has set for uv itself stays.
+    Like pip, uv looks at all indexes: each file's sha256 is known."""
     pip = pip_settings()
     wanted = {
         "UV_DEFAULT_INDEX": pip.get("index-url"),
