@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from condaw import engine
+from condaw.base.errors import CannotError
 from machine import Machine
 
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_TIMEOUT": "1"}
@@ -126,3 +128,23 @@ def test_an_interpreter_with_another_version_is_not_used_in_place(
     pins.write_text(pins.read_text(encoding="utf-8").replace("uv==", "uv==99"), encoding="utf-8")
     code = "from condaw import engine; print(engine.importable(engine.ENGINE))"
     assert machine.run(sys.executable, "-c", code, cwd=project).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("platform.machine", lambda: "ppc64le"), "a processor of the kind ppc64le"),
+        (("sys.maxsize", 2**31 - 1), "this Python is a 32-bit program"),
+        (("os.confstr_names", {}), "this system has musl as its C library"),
+    ],
+)
+def test_a_machine_that_no_package_fits_is_named_before_anything_is_fetched(
+    change: tuple[str, object], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(*change)
+    with pytest.raises(CannotError) as error:
+        engine.ensure(engine.ENGINE)
+    assert problem in error.value.cause
+    assert error.value.next_step.startswith("use ")
+    assert not (tmp_path / "cache").exists()

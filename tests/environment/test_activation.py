@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+from condaw.base import process
+from condaw.environment import activation
 from machine import Machine
 
 
@@ -49,3 +54,85 @@ def test_variables_and_scripts_of_packages_take_effect_and_a_broken_script_is_a_
     assert done.returncode == 3
     assert "the activation scripts in .conda/etc/conda/activate.d failed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def as_windows(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
+    """Let the module think that it is on Windows; return the batch files that it has run."""
+    scripts: list[str] = []
+
+    def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        scripts.append(Path(command[-1]).read_bytes().decode("utf-8"))
+        return subprocess.CompletedProcess(command, 0, "noise\n" + json.dumps(env))
+
+    monkeypatch.setattr(activation, "os", SimpleNamespace(**{**vars(os), "name": "nt"}))
+    monkeypatch.setattr(process, "run", run)
+    (folder / "etc" / "conda" / "activate.d").mkdir(parents=True)
+    for name in ("openssl.bat", "openssl.ps1", "openssl.sh"):
+        (folder / "etc" / "conda" / "activate.d" / name).touch()
+    return scripts
+
+
+def test_cmd_reads_the_scripts_of_packages_as_utf_8_and_gets_its_code_page_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = tmp_path / "Jürgen 100%" / ".conda"
+    scripts = as_windows(monkeypatch, prefix)
+    assert activation.variables(prefix)["CONDA_PREFIX"] == str(prefix)
+    [script] = scripts
+    lines = script.splitlines()
+    called = prefix / "etc" / "conda" / "activate.d" / "openssl.bat"
+    call = f'@call "{called}"'.replace("%", "%%%%")  # `call` reads its line twice
+    assert lines[1:4] == ["@chcp 65001 >nul", call, "@chcp %_CONDA_OLD_CHCP% >nul"]
+    assert "\n".join([*lines[:2], *lines[3:]]).isascii()
+
+
+OWN = r"C:\Users\me\Documents\{}\Modules"
+EVERYONE = r"C:\Program Files\WindowsPowerShell\Modules;C:\AWS"
+
+
+@pytest.mark.parametrize(
+    ("modules", "extra", "shell"),
+    [
+        ("", {}, "cmd.exe"),
+        (EVERYONE, {}, "cmd.exe"),
+        (f"{OWN.format('WindowsPowerShell')};{EVERYONE}", {}, "powershell"),
+        (f"{OWN.format('PowerShell')};{EVERYONE}", {}, "pwsh"),
+        (EVERYONE, {"MSYSTEM": "MINGW64", "SHELL": "/usr/bin/bash"}, "bash"),
+    ],
+)
+def test_on_windows_the_shell_is_the_one_that_the_user_came_from(
+    modules: str,
+    extra: dict[str, str],
+    shell: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prefix = tmp_path / "O'Neill" / ".conda"
+    as_windows(monkeypatch, prefix)
+    env = {"PSMODULEPATH": modules, "PROGRAMFILES": r"C:\Program Files", **extra}
+    command = activation.shell_command(prefix, env, tmp_path)
+    assert command[0] == shell
+    if shell.startswith("p"):
+        assert f"{str(prefix).replace(chr(39), chr(39) * 2)}/etc" in command[-1]
+        assert "openssl.ps1" in command[-1]
+        assert "openssl.bat" not in command[-1]
+    if shell == "bash":
+        assert "cygpath" in (tmp_path / "bashrc").read_text()
+
+
+@pytest.mark.parametrize("folder", ["Jürgen my proj"])
+def test_a_project_in_a_folder_with_other_letters_is_found_by_any_python(
+    folder: str, small: Path, machine: Machine
+) -> None:
+    """Python 3.11 and 3.12 read .pth files in the locale's encoding, uv writes them in UTF-8."""
+    (small.parent / folder).mkdir()
+    project = small.rename(small.parent / folder / small.name)
+    done = machine.condaw(project, "create")
+    assert done.returncode == 0, done.stderr
+    [link] = project.glob(".conda/lib/python3.*/site-packages/*demo*.pth")
+    assert link.read_bytes().isascii()
+    python = project / ".conda" / "bin" / "python"
+    where = machine.run(python, "-c", "import demo; print(ascii(demo.__file__))", cwd=machine.home)
+    assert where.stdout == f"{str(project / 'src' / 'demo' / '__init__.py')!a}\n"
+    done = machine.condaw(project, "verify")
+    assert done.returncode == 0, done.stderr

@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from condaw.base.errors import CannotError
+from condaw.environment import create
 from harm import (
     CLOSED,
     LITTER,
@@ -25,6 +28,31 @@ from harm import (
 )
 from loopback import served
 from machine import Machine
+
+
+@pytest.mark.parametrize(
+    ("system", "sign", "breaks"),
+    [
+        ("posix", "'", True),
+        ("posix", "$", True),
+        ("posix", "%", False),
+        ("nt", "'", False),
+        ("nt", "$", False),
+        ("nt", "%", False),
+        ("nt", ";", True),
+    ],
+)
+def test_a_path_is_refused_for_the_signs_that_break_environments_there(
+    system: str, sign: str, breaks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pathsep = ";" if system == "nt" else ":"
+    monkeypatch.setattr(create, "os", SimpleNamespace(name=system, pathsep=pathsep))
+    if not breaks:
+        create._check_path(Path(f"/home/a{sign}b/.conda"))
+        return
+    with pytest.raises(CannotError) as error:
+        create._check_path(Path(f"/home/a{sign}b/.conda"))
+    assert "which breaks environments" in error.value.cause
 
 
 def old_environment_is_there(project: Path, machine: Machine) -> bool:

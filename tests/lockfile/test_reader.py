@@ -350,6 +350,20 @@ def test_plain_http_is_taken_within_the_own_network(host: str) -> None:
     assert list(url_faults(f"http://{host}/channel")) == []
 
 
+@pytest.mark.parametrize(
+    "channel",
+    [
+        r"C:\conda\channel",
+        "C:/conda/channel",
+        r"\\server\share",
+        "file://server/share",
+        "/srv/channel",
+    ],
+)
+def test_a_folder_is_taken_as_a_channel_on_each_platform(channel: str) -> None:
+    assert list(url_faults(channel)) == []
+
+
 def test_a_lock_without_the_platform_says_how_to_add_it() -> None:
     with pytest.raises(CannotError) as caught:
         reader.read(GOOD, "linux-ppc64le", PUBLIC)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import loopback
 import pytest
+from condaw.network import channels
 from loopback import Quiet
 from machine import VERSION, Machine
 from rattler import Channel
@@ -374,3 +375,19 @@ def test_an_index_that_refuses_is_one_sentence_without_the_password(
     assert "the pip: entries cannot be solved" in done.stderr
     assert "wr0ng" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///srv/my%20channel/noarch/a.conda", "/srv/my channel/noarch/a.conda"),
+        ("file://localhost/srv/channel", "/srv/channel"),
+        ("file://server/share/channel", "//server/share/channel"),
+    ],
+)
+def test_a_file_url_names_a_path_and_keeps_its_server(url: str, path: str) -> None:
+    assert channels.local_path(url) == Path(path)
+
+
+def test_what_is_fetched_over_http_is_no_local_path() -> None:
+    assert channels.local_path("https://conda.example/noarch/a.conda") is None

@@ -18,8 +18,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from condaw import engine
 from condaw.base import console, process
@@ -95,8 +93,8 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         async with gate:
             try:
-                if package.url.startswith("file:"):
-                    shutil.copyfile(url2pathname(urlsplit(package.url).path), target)
+                if local := channels.local_path(package.url):
+                    shutil.copyfile(local, target)
                 else:
                     await download_to_path(channels.client(), package.url, target)
             except Exception as error:

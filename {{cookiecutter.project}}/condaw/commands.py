@@ -44,6 +44,7 @@ COMMANDS: dict[Command, dict[str, dict[str, Any]]] = {}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
+    console.tolerate_any_letter()
     options = _parser().parse_args(arguments)
     console.quiet = options.quiet
     try:
@@ -152,10 +153,12 @@ def do_create(options: argparse.Namespace) -> int:
             archives = stack.enter_context(bundle.opened(_project(), Path(options.bundle)))
         project, packages = _locked()
         from condaw.environment import create
-        from condaw.lockfile import satisfies
+        from condaw.lockfile import satisfies, virtual
 
         if unmet := satisfies.unmet(project, packages):
             raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
+        if lacking := next(virtual.lacking(packages), None):
+            raise CannotError(lacking, "use a newer system, or lock older versions for this one")
         create.create_environment(project, packages, made_from, options.repair, archives)
     from condaw.environment.smoke import smoke
 

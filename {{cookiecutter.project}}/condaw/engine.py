@@ -7,6 +7,7 @@ if this Python holds them already, else from a folder that pip fills once.
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import sys
@@ -18,6 +19,7 @@ from condaw.base.console import note
 from condaw.base.errors import CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.project import cache_dir, unwritable_cache
+from condaw.base.rename import rename
 
 ENGINE = Path(__file__).with_name("engine.txt")
 RELOCK = Path(__file__).with_name("relock.txt")
@@ -80,6 +82,7 @@ def _fetched(requirements: Path) -> Path:
     target = folder(requirements)
     if target.is_dir():
         return target
+    _refuse_unfit_machine()
     # An installer that outlives its killed condaw goes on writing into the folder of that one.
     staging = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
@@ -91,12 +94,27 @@ def _fetched(requirements: Path) -> Path:
                 shutil.rmtree(left, ignore_errors=True)
             try:
                 _install(requirements, staging)
-                staging.rename(target)
+                rename(staging, target)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise unwritable_cache(error) from None
     return target
+
+
+def _refuse_unfit_machine() -> None:
+    """Raise CannotError where neither the engine nor Python is built for this machine."""
+    machine = platform.machine().lower()
+    if sys.maxsize < 1 << 32:
+        problem, step = "this Python is a 32-bit program", "use a 64-bit Python"
+    elif machine not in ("x86_64", "amd64", "aarch64", "arm64"):
+        problem, step = f"no conda packages fit a processor of the kind {machine}", ""
+    elif sys.platform == "linux" and "CS_GNU_LIBC_VERSION" not in os.confstr_names:
+        problem, step = "this system has musl as its C library, and conda packages need glibc", ""
+    else:
+        return
+    systems = "use Linux with glibc (Debian, not Alpine), macOS or Windows, on x86-64 or arm64"
+    raise CannotError(problem, step or systems)
 
 
 def _install(requirements: Path, target: Path) -> None:

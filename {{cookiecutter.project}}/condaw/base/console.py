@@ -1,5 +1,6 @@
 """Messages for people: plain lines on stderr, so that stdout stays free for results."""
 
+import io
 import os
 import sys
 
@@ -14,6 +15,13 @@ LONGEST = 2000
 
 quiet = False
 """Set by `--quiet`: progress and good news are not printed; failures and findings are."""
+
+
+def tolerate_any_letter() -> None:
+    """Let stdout and stderr show what their encoding does not have as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a test may have put another in its place
+            stream.reconfigure(errors="backslashreplace")
 
 
 def note(text: str, colour: str = "") -> None:

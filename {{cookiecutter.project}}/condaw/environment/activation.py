@@ -6,8 +6,10 @@ environment, then the scripts in etc/conda/activate.d in the order of their name
 
 import json
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from condaw.base import process
@@ -17,6 +19,17 @@ from condaw.base.project import python_in
 
 PRINT_ENVIRONMENT = "import json, os; print(); print(json.dumps(dict(os.environ)))"
 SOURCE_SCRIPTS = 'python=$1; code=$2; shift 2; for s; do . "$s"; done; exec "$python" -c "$code"'
+BATCH = f"""\
+@for /f "tokens=2 delims=:." %%p in ('chcp') do @set "_CONDA_OLD_CHCP=%%p"
+@chcp 65001 >nul
+{{calls}}
+@chcp %_CONDA_OLD_CHCP% >nul
+@set "_CONDA_OLD_CHCP="
+@"%CONDA_PREFIX%\\python.exe" -X utf8 -c "{PRINT_ENVIRONMENT}"
+"""
+"""cmd reads scripts in the console's code page: theirs, and the paths in here, are in UTF-8."""
+POWERSHELL = r"\\(Windows)?PowerShell\\Modules\\?"
+"""How the first entry of PSModulePath ends where PowerShell has put the user's own folder there."""
 
 
 def variables(prefix: Path) -> dict[str, str]:
@@ -50,22 +63,42 @@ def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
     """Return the command that starts the user's own shell, and complete `env` for it. Start-up
     files often put other folders in front of PATH; bash and zsh are told to read the file that this
     writes into `folder`, which puts the environment in front again."""
+    shell, entries = env.get("SHELL") or "/bin/sh", "$CONDAW_PATH"
+    env["CONDAW_PATH"] = os.pathsep.join(str(entry) for entry in path_entries(prefix))
     if os.name == "nt":
-        return [env.get("COMSPEC", "cmd.exe")]
-    shell = env.get("SHELL") or "/bin/sh"
-    entries = ":".join(str(entry) for entry in path_entries(prefix))
-    env["CONDAW_PATH"] = entries
-    again = 'export PATH="$CONDAW_PATH:$PATH"\nPS1="$CONDA_PROMPT_MODIFIER$PS1"\n'
+        if "MSYSTEM" not in env:
+            return _windows_shell(prefix, env)
+        shell, entries = "bash", '$(cygpath -up "$CONDAW_PATH")'  # Git for Windows, MSYS2
+    again = f'export PATH="{entries}:$PATH"\nPS1="$CONDA_PROMPT_MODIFIER$PS1"\n'
     if Path(shell).name == "bash":
         start = folder / "bashrc"
         start.write_text(f"[ -f ~/.bashrc ] && . ~/.bashrc\n{again}", encoding="utf-8")
-        return [shell, "--rcfile", str(start), "-i"]
+        return [shell, "--rcfile", start.as_posix(), "-i"]
     if Path(shell).name == "zsh":
         home = env.get("ZDOTDIR", "$HOME")
         start = folder / ".zshrc"
         start.write_text(f'[ -f "{home}/.zshrc" ] && . "{home}/.zshrc"\n{again}', encoding="utf-8")
         env["ZDOTDIR"] = str(folder)
     return [shell, "-i"]
+
+
+def _windows_shell(prefix: Path, env: Mapping[str, str]) -> list[str]:
+    """Return the command for PowerShell if the user came from there, else for cmd.
+
+    PowerShell's own activation scripts run as text: its execution policy may forbid files.
+    """
+    first = env.get("PSMODULEPATH", "").split(";")[0]
+    own = not first.lower().startswith(env.get("PROGRAMFILES", "").lower())
+    if not (found := own and re.search(f"{POWERSHELL}$", first, re.I)):
+        return [env.get("COMSPEC", "cmd.exe")]
+    lines = []
+    for script in sorted((prefix / "etc" / "conda" / "activate.d").glob("*.ps1")):
+        path = str(script).replace("'", "''")
+        text = f"Get-Content -Raw -Encoding UTF8 -LiteralPath '{path}'"
+        lines.append(f". ([ScriptBlock]::Create(({text})))")
+    lines += ["$env:PATH = $env:CONDAW_PATH + ';' + $env:PATH", "$condaw = $function:prompt"]
+    lines += ["function prompt { $env:CONDA_PROMPT_MODIFIER + (& $condaw) }"]
+    return ["powershell" if found[1] else "pwsh", "-NoExit", "-Command", "; ".join(lines)]
 
 
 def _own_variables(prefix: Path) -> dict[str, str]:
@@ -94,10 +127,9 @@ def _after(scripts: list[Path], prefix: Path, env: dict[str, str]) -> dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         if os.name == "nt":
             batch = Path(folder, "activate.bat")
-            program = Path(folder, "print.py")
-            program.write_text(PRINT_ENVIRONMENT, encoding="utf-8")
-            calls = [f'@call "{script}"' for script in scripts]
-            batch.write_text("\n".join([*calls, f'@"{python}" "{program}"']), encoding="utf-8")
+            # `call` reads its line twice, and each time two % stand for one.
+            calls = [f'@call "{str(script).replace("%", "%%%%")}"' for script in scripts]
+            batch.write_text(BATCH.format(calls="\n".join(calls)), encoding="utf-8")
             command = ["cmd", "/d", "/c", str(batch)]
         else:
             shell = shutil.which("bash") or "sh"

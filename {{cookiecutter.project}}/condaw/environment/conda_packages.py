@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import rattler
 from rattler import PackageCache, Subdir, ValidationMode
@@ -14,6 +13,7 @@ from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.project import cache_dir
 from condaw.base.sha256 import sha256_of
+from condaw.environment import letter_case
 from condaw.environment.progress import Progress
 from condaw.lockfile.package import Package
 from condaw.network import channels
@@ -30,6 +30,7 @@ def link(
         urls = [(archives / p.subdir / p.file_name).as_uri() for p in packages]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, packages, urls))
+    letter_case.refuse_clash(prefix.parent, packages, urls)
     with exclusive("packages", f"the cache {cache_dir()}"):  # rattler would wait without a word
         _install(packages, urls, staging, prefix)
 
@@ -74,12 +75,8 @@ def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, pr
 
 def _check_local_archive(package: Package, url: str) -> None:
     """Compare a local archive with the lock: rattler checks only what comes over http."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
+    if not (archive := channels.local_path(url)):
         return
-    from urllib.request import url2pathname  # slow to load, and rarely needed
-
-    archive = Path(url2pathname(parts.path))
     try:
         digest = sha256_of(archive)
     except OSError as error:

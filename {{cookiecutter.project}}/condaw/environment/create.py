@@ -16,6 +16,7 @@ from condaw.base import console
 from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.project import Project, cache_dir
+from condaw.base.rename import rename
 from condaw.environment import (
     conda_meta,
     conda_packages,
@@ -71,7 +72,7 @@ def create_environment(
 def _check_path(prefix: Path) -> None:
     """Refuse a path that breaks packages: it is written into files, into quotes, into PATH. Scripts
     start through a shell's double quotes if the path has a space or is very long."""
-    if bad := set(str(prefix)) & {*"'\"\n\r", *("" if os.name == "nt" else "\\$`"), os.pathsep}:
+    if bad := set(str(prefix)) & {*'"\n\r', *("" if os.name == "nt" else "'\\$`"), os.pathsep}:
         raise CannotError(
             f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
             f"move the project to another path, and {RETRY}",
@@ -98,9 +99,12 @@ def _clean_up(project: Project) -> None:
         if swap.is_foreign(path):
             raise CannotError(f"{path} was not made by condaw", f"move it away, and {RETRY}")
     if project.retired.exists() and not project.prefix.exists():
-        project.retired.rename(project.prefix)
-    swap.discard(project.retired)
-    swap.discard(project.staging)
+        rename(project.retired, project.prefix)
+    swap.discard_leftovers(project)
+    for path in (project.retired, project.staging):
+        swap.discard(path)
+        if path.exists():
+            raise CannotError(f"{path} cannot be removed", f"stop what uses it, and {RETRY}")
 
 
 def _build(project: Project, packages: Sequence[Package], archives: Path | None) -> None:

@@ -48,7 +48,10 @@ def forget(names: Sequence[str]) -> None:
 
 
 def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
-    """Make the scripts that uv wrote into `staging` start the Python of `prefix`."""
+    """Make the scripts that uv wrote into `staging` start the Python of `prefix`.
+
+    And write links to sources in ASCII: Python 3.11 and 3.12 do not read them as UTF-8.
+    """
     for installer in site.glob("*.dist-info/INSTALLER"):
         if installer.read_text(encoding="utf-8").strip() == "uv":
             _point_scripts_of(installer.parent, staging, prefix)
@@ -62,9 +65,15 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
     for row in rows:
         name = row[0]
         path = Path(os.path.normpath(site / name)) if name.startswith("../") else site
-        if path.parent != scripts_in(staging) or old not in (content := path.read_bytes()):
+        if "/" not in name and name.endswith(".pth"):
+            path = site / name
+            if (content := path.read_bytes()).isascii() or content.startswith(b"import"):
+                continue
+            lines = content.decode("utf-8").splitlines()
+            path.write_text("".join(map(_as_import, lines)), encoding="ascii")
+        elif path.parent != scripts_in(staging) or old not in (content := path.read_bytes()):
             continue
-        if path.suffix == ".exe":
+        elif path.suffix == ".exe":
             _write_launcher(dist_info, path, python_in(prefix))
         else:
             path.write_bytes(content.replace(old, new))
@@ -74,6 +83,11 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
     if changed:
         with record.open("w", encoding="utf-8", newline="") as out:
             csv.writer(out, lineterminator="\n").writerows(rows)
+
+
+def _as_import(folder: str) -> str:
+    """Return a line of a .pth file that adds `folder` to sys.path. Source: Python's `site`."""
+    return f"import sys; sys.path.append({folder!a})\n"
 
 
 def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:

@@ -16,6 +16,8 @@ from condaw.base.sha256 import sha256_of
 
 NAME = f"{META}/condaw.manifest"
 """Not a `.json`: conda reads each of those as a record."""
+IGNORED = 0o222 if os.name == "nt" else 0
+"""Mode bits to ignore: hard links on Windows share the read-only attribute, which must go first."""
 
 
 @dataclass(frozen=True)
@@ -67,5 +69,5 @@ def mode_of(path: str, mode: int) -> int:
     """Return the mode to compare, from a `st_mode` of the file at `path`. Without the bits that
     CPython sets on Windows for a name, and not for an open file. Source: CPython's
     `Modules/posixmodule.c`, update_st_mode_from_path."""
-    bits = stat.S_IMODE(mode)
+    bits = stat.S_IMODE(mode) & ~IGNORED
     return bits & ~0o111 if path.lower().endswith((".exe", ".bat", ".cmd", ".com")) else bits

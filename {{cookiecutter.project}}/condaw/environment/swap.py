@@ -2,14 +2,23 @@
 
 import contextlib
 import ctypes
+import itertools
 import os
 import shutil
+import stat
 import sys
 import time
 from pathlib import Path
 
+from condaw.base import console
 from condaw.base.project import Project
+from condaw.base.rename import rename
 from condaw.environment.state import MARK
+
+TRIES = 100
+"""To remove a folder."""
+READ_ONLY_STAYS = os.name == "nt"
+"""Whether a read-only file cannot be removed."""
 
 
 def begin(folder: Path) -> None:
@@ -30,22 +39,23 @@ def put_in_place(project: Project) -> None:
     OSError, with the old environment in its place, if that cannot be done."""
     prefix, staging, retired = project.prefix, project.staging, project.retired
     if not prefix.exists():
-        staging.rename(prefix)
+        rename(staging, prefix)
     elif not _exchange(staging, prefix):
-        prefix.rename(retired)
+        rename(prefix, retired)
         try:
-            staging.rename(prefix)
+            rename(staging, prefix)
         except OSError:
-            retired.rename(prefix)
+            rename(retired, prefix)
             raise
         discard(retired)
 
 
 def discard(folder: Path) -> None:
     """Remove a folder of condaw's. Its mark goes last, so that the next run ends a killed removal.
-    After a failure, threads of rattler may still write what they had begun: so try again."""
+    After a failure, threads of rattler may still write what they had begun: so try again. What
+    stays, such as a library that a program on Windows has loaded, is named and put aside."""
     mark = folder / MARK
-    for _ in range(100):
+    for _ in range(TRIES):
         for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
             for path in [path for path in parent.glob("*") if path != kept]:
                 if path.is_dir() and not path.is_symlink():
@@ -53,10 +63,33 @@ def discard(folder: Path) -> None:
                 else:
                     with contextlib.suppress(OSError):
                         path.unlink()
-        shutil.rmtree(folder, ignore_errors=True)
+        left = [path for path in folder.rglob("*") if path not in (mark.parent, mark)]
+        if not left:
+            shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             return
+        for path in left if READ_ONLY_STAYS else ():
+            with contextlib.suppress(OSError):
+                path.chmod(stat.S_IWRITE)
         time.sleep(0.02)
+    _put_aside(folder, (left or [mark])[-1])
+
+
+def discard_leftovers(project: Project) -> None:
+    """Remove what earlier runs had to put aside."""
+    for folder in project.root.glob(f"{project.retired.name}.*"):
+        if not is_foreign(folder):
+            discard(folder)
+
+
+def _put_aside(folder: Path, left: Path) -> None:
+    """Move `folder` out of the way of the next environment, and name what is `left` in it."""
+    names = (folder.with_suffix(f".old.{number}") for number in itertools.count(1))
+    aside = folder if folder.suffix[1:].isdigit() else next(p for p in names if not p.exists())
+    with contextlib.suppress(OSError):
+        rename(folder, aside)
+        left = aside / left.relative_to(folder)
+    console.warn(f"{left} cannot be removed; is a program using it? The next create tries again")
 
 
 def _exchange(one: Path, other: Path) -> bool:

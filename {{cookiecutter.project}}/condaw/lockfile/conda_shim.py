@@ -10,8 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import rattler
 from rattler import GenericVirtualPackage, PackageName, RepoDataRecord
@@ -77,8 +75,7 @@ async def _solve(options: argparse.Namespace, subdir: str) -> list[RepoDataRecor
 def _virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
     """Return the virtual packages of conda-lock's stand-in channel; none of any other channel."""
     # On Windows conda-lock gives a plain path.
-    is_url = channel.startswith("file:")
-    folder = Path(url2pathname(urlsplit(channel).path) if is_url else channel)
+    folder = channels.local_path(channel) or Path(channel)
     try:
         repodata = json.loads((folder / subdir / "repodata.json").read_text(encoding="utf-8"))
     except OSError:

@@ -90,6 +90,17 @@ def mirrors() -> dict[str, list[str]]:
     return {**ours, **config().mirrors}
 
 
+def local_path(url: str) -> Path | None:
+    """Return the file or folder that a `file:` URL names, also on a Windows server (RFC 8089)."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return None
+    from urllib.request import url2pathname  # slow to load, and rarely needed
+
+    host = "" if parts.netloc in ("", "localhost") else f"//{parts.netloc}"
+    return Path(host + url2pathname(parts.path))
+
+
 def fetched_from(url: str) -> str:
     """Return where `url` is fetched: at the first mirror for it, without the mirror's password."""
     for public, urls in mirrors().items():

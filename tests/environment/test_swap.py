@@ -1,0 +1,89 @@
+"""What cannot be removed: named, put out of the way, and removed by a later run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from condaw.base.project import Project
+from condaw.environment import swap
+
+STUCK = "Lib/site-packages/loaded.pyd"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with the old environment that a swap has left."""
+    retired = tmp_path / ".conda.old"
+    swap.begin(retired)
+    for name in (STUCK, "Lib/os.py", "python.exe"):
+        (retired / name).parent.mkdir(parents=True, exist_ok=True)
+        (retired / name).touch()
+    return Project(tmp_path)
+
+
+def refuse_removal(
+    monkeypatch: pytest.MonkeyPatch, stuck: Callable[[str, int | None], bool]
+) -> None:
+    """Let nothing remove a file of which `stuck` holds, given its name and its folder."""
+    really = os.unlink
+
+    def unlink(path: str | os.PathLike[str], *, dir_fd: int | None = None) -> None:
+        if stuck(os.fspath(path), dir_fd):
+            raise PermissionError(13, "Access is denied", path)
+        really(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    monkeypatch.setattr(swap, "TRIES", 3)
+
+
+def test_what_cannot_be_removed_is_named_and_removed_later(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        refuse_removal(patch, lambda path, _: path.endswith("loaded.pyd"))
+        swap.discard(project.retired)
+        aside = project.root / ".conda.old.1"
+        assert f"{aside / STUCK} cannot be removed" in capsys.readouterr().err
+        assert not project.retired.exists()  # the next environment has the place
+        assert not swap.is_foreign(aside)  # it still has the mark of condaw
+        assert [path.name for path in aside.rglob("*.p*")] == ["loaded.pyd"]
+        swap.discard_leftovers(project)
+        assert f"{aside / STUCK} cannot be removed" in capsys.readouterr().err
+    swap.discard_leftovers(project)
+    assert list(project.root.iterdir()) == []
+    assert capsys.readouterr().err == ""
+
+
+def test_two_that_cannot_be_removed_do_not_get_in_each_others_way(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_removal(monkeypatch, lambda path, _: path.endswith("loaded.pyd"))
+    swap.discard(project.retired)
+    swap.begin(project.staging)
+    (project.staging / "loaded.pyd").touch()
+    swap.discard(project.staging)
+    assert {path.name for path in project.root.iterdir()} == {".conda.old.1", ".conda.old.2"}
+
+
+def test_what_somebody_else_put_there_stays(project: Project) -> None:
+    swap.discard(project.retired)
+    (project.root / ".conda.old.mine").mkdir()
+    (project.root / ".conda.old.mine" / "notes").touch()
+    swap.discard_leftovers(project)
+    assert (project.root / ".conda.old.mine" / "notes").exists()
+
+
+def test_read_only_files_are_removed_where_that_takes_two_steps(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: str, folder: int | None) -> bool:
+        return not os.stat(path, dir_fd=folder, follow_symlinks=False).st_mode & 0o200
+
+    (project.retired / STUCK).chmod(0o444)
+    refuse_removal(monkeypatch, read_only)
+    monkeypatch.setattr(swap, "READ_ONLY_STAYS", True)
+    swap.discard(project.retired)
+    assert list(project.root.iterdir()) == []
