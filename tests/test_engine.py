@@ -144,7 +144,7 @@ def test_a_machine_that_no_package_fits_is_named_before_anything_is_fetched(
     monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(*change)
     with pytest.raises(CannotError) as error:
-        engine.ensure(engine.ENGINE)
+        engine._fetched(engine.ENGINE)
     assert problem in error.value.cause
     assert error.value.next_step.startswith("use ")
     assert not (tmp_path / "cache").exists()

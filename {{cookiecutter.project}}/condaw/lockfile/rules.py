@@ -93,6 +93,8 @@ def url_faults(url: str) -> Iterator[str]:
     try:
         parts = urlsplit(url)
         Channel(url)
+        if not url.isprintable():
+            raise ValueError
     except (ValueError, InvalidChannelError):
         yield "cannot be read as a URL"
         return
