@@ -1,6 +1,6 @@
-"""The tools that make environments, each run as its documentation says.
+"""The tools that are compared, each run as its documentation says.
 
-Peers are found on PATH, not required.
+Peers are used if they are on PATH.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOREIGN = ("CONDA", "MAMBA", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "RATTLER", 
 
 
 def account(home: Path, index: str) -> dict[str, str]:
-    """The variables of an account without settings, for which PyPI is the index on loopback."""
+    """Return the variables of a new account whose PyPI is `index`, a URL."""
     home.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     own = {"HOME": str(home), "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index}
@@ -31,7 +31,7 @@ def account(home: Path, index: str) -> dict[str, str]:
 
 
 def online(home: Path) -> dict[str, str]:
-    """The same account, for which PyPI is what whoever measures has configured for pip."""
+    """Return the variables of a new account with the pip settings of whoever measures."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     others = ("PIP_", "UV_DEFAULT_INDEX")
     quiet = {k: v for k, v in account(home, "").items() if not k.startswith(others)}
@@ -48,14 +48,15 @@ class Tool:
     make: Sequence[Command]
     env: Mapping[str, str]
     again: Sequence[Command] = ()
-    """What makes sure that nothing is to do; empty where there is no such thing."""
+    """Finds nothing to do; empty if the tool cannot tell."""
     verify: Sequence[Command] = ()
     repair: Sequence[Command] = ()
-    """What makes one broken package whole."""
+    """Repairs one broken package."""
     relock: Sequence[Command] = ()
     cwd: Path = field(default=Path("/"))
 
     def run(self, commands: Sequence[Command], accept: Sequence[int] = (0,)) -> Cost:
+        """Run `commands` and return the sum of their costs; raise FailedError if one fails."""
         os.sync()
         costs = [
             measure.run(command, cwd=self.cwd, env=self.env, accept=accept) for command in commands
@@ -63,20 +64,26 @@ class Tool:
         return sum(costs[1:], costs[0])
 
     def warm(self) -> Cost:
+        """Make the environment again, with the cache as it is."""
         measure.discard(self.prefix)
         return self.run(self.make)
 
     def cold(self) -> Cost:
+        """Make the environment again, with an empty cache."""
         measure.discard(self.cache)
         return self.warm()
 
     def ready(self) -> None:
-        """See that the environment is there."""
+        """Make the environment if it is missing."""
         if not self.prefix.exists():
             self.run(self.make)
 
-    def mend(self, path: str) -> Cost:
-        """Repair after one file was replaced; not edited, since its twin in the cache is right."""
+    def repair_file(self, path: str) -> Cost:
+        """Replace the file at `path` in the environment, and return the cost of repairing it.
+
+        It is not edited in place: that would change its hard link in the cache too. Raises
+        FailedError if it is still broken afterwards.
+        """
         self.ready()
         file = self.prefix / path
         file.unlink()
@@ -88,6 +95,7 @@ class Tool:
 
 
 def condaw(name: str, project: Path, cache: Path, env: Mapping[str, str]) -> Tool:
+    """Return condaw for one project."""
     words = [sys.executable, "-m", "condaw"]
     return Tool(
         name,
@@ -106,7 +114,10 @@ def condaw(name: str, project: Path, cache: Path, env: Mapping[str, str]) -> Too
 def micromamba(
     program: str, folder: Path, file: Path, one: Path, env: Mapping[str, str], *, byte_code: bool
 ) -> Tool:
-    """`file` is a conda-lock.yml or an explicit file; `one` holds the package to repair."""
+    """Return micromamba, or mamba; `file` is a conda-lock.yml or an explicit file.
+
+    `one` is an explicit file with the package to repair.
+    """
     label = Path(program).name
     prefix, cache = folder / f"{label}-{byte_code}", folder / f"{label}-{byte_code}-pkgs"
     own = {"CONDA_PKGS_DIRS": str(cache), "MAMBA_ROOT_PREFIX": str(folder / f"{label}-root")}
@@ -124,6 +135,7 @@ def micromamba(
 
 
 def conda(program: str, folder: Path, explicit: Path, env: Mapping[str, str]) -> Tool:
+    """Return conda; `explicit` is an explicit file."""
     prefix, cache = folder / "conda", folder / "conda-pkgs"
     words: Words = ["--yes", "--quiet", "--prefix", prefix, "--file"]
     own = {"CONDA_PKGS_DIRS": str(cache), "CONDA_NUMBER_CHANNEL_NOTICES": "0"}
@@ -140,6 +152,7 @@ def conda(program: str, folder: Path, explicit: Path, env: Mapping[str, str]) ->
 
 
 def conda_lock(solver: str, folder: Path, project: Path, env: Mapping[str, str]) -> Tool:
+    """Return conda-lock with `solver`, the path of conda or micromamba."""
     prefix, cache = folder / "conda-lock", folder / "conda-lock-pkgs"
     program = Path(sys.executable).with_name("conda-lock")
     own = {"CONDA_PKGS_DIRS": str(cache), "MAMBA_ROOT_PREFIX": str(folder / "conda-lock-root")}
@@ -156,6 +169,7 @@ def conda_lock(solver: str, folder: Path, project: Path, env: Mapping[str, str])
 
 
 def pip(folder: Path, pins: Path, env: Mapping[str, str]) -> Tool:
+    """Return pip in a virtual environment; `pins` is a requirements file."""
     prefix, cache = folder / "venv", folder / "pip-cache"
     install: Words = [prefix / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
     install += ["--require-hashes", "--no-deps", "--requirement", pins]
@@ -171,7 +185,7 @@ def pip(folder: Path, pins: Path, env: Mapping[str, str]) -> Tool:
 
 
 def uv(folder: Path, pins: Path, wanted: Path, env: Mapping[str, str], *, checked: bool) -> Tool:
-    """With `checked`, a small program compares all files with RECORD afterwards."""
+    """Return uv; if `checked`, a small program then compares all files with RECORD."""
     label = "uv, files compared" if checked else "uv"
     prefix, cache = folder / label.replace(", ", "-").replace(" ", "-"), folder / f"{label}-cache"
     program = Path(sys.executable).with_name("uv")
@@ -205,13 +219,13 @@ def uv(folder: Path, pins: Path, wanted: Path, env: Mapping[str, str], *, checke
 
 
 def conda_pack() -> Path | None:
-    """conda-pack among the benchmark's own requirements."""
+    """Return the conda-pack of the benchmarks' requirements, None if it is not installed."""
     program = ROOT / "build" / "bench" / "bin" / "conda-pack"
     return program if program.exists() else None
 
 
 def versions() -> dict[str, str]:
-    """Of all tools that are found."""
+    """Return the version of each tool that is found."""
     found = {"uv": measure.version(Path(sys.executable).with_name("uv"), "--version")}
     found["pip"] = measure.version(sys.executable, "-m", "pip", "--version")
     found["conda-lock"] = measure.version(Path(sys.executable).with_name("conda-lock"), "--version")

@@ -1,9 +1,9 @@
-"""condaw beside what else makes environments, on the embedded channel over loopback http.
+"""Measure condaw and other tools on the embedded channel, over http on loopback.
 
     .venv/bin/python benchmarks/environment.py [--runs 5] [TASK...]
 
-Peers on PATH are measured too (conda, mamba, micromamba); pip and uv install the same packages as
-wheels, and borrow the Python. Figures of two machines cannot be compared.
+conda, mamba and micromamba are measured if they are on PATH; pip and uv install the same packages
+as wheels, and use an existing Python. Do not compare the figures of two machines.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BROKEN = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/p
 
 
 def tools(shop: Workshop) -> list[Tool]:
-    """Ours first; then what is found."""
+    """Return the tools to compare, condaw first."""
     folder, env, lock = shop.folder, shop.env, shop.plain / "conda-lock.yml"
     found = [
         contenders.condaw("condaw", shop.plain, folder / "cache", env),
@@ -52,7 +52,7 @@ def tools(shop: Workshop) -> list[Tool]:
 
 
 class Floor:
-    """What nobody can be below: the same work without bookkeeping."""
+    """The least that a tool can take: the same work without bookkeeping."""
 
     def __init__(self, shop: Workshop) -> None:
         self.shop, self.folder = shop, shop.folder / "floor"
@@ -63,10 +63,12 @@ class Floor:
         return measure.run(words, cwd=cwd or self.shop.folder, env=self.shop.env)
 
     def unpack(self) -> Cost:
+        """Unpack all archives."""
         measure.discard(self.folder)
         return self._run(*self.words, "unpack", self.folder, *self.shop.archives)
 
     def link(self) -> Cost:
+        """Link all unpacked files into a new folder."""
         if not self.folder.exists():
             self.unpack()
         target = self.shop.folder / "floor-linked"
@@ -74,10 +76,11 @@ class Floor:
         return self._run(*self.words, "link", self.folder, target)
 
     def python(self) -> Cost:
+        """Start Python and do nothing."""
         return self._run(sys.executable, "-c", "pass")
 
     def hashes(self, tool: Tool) -> Callable[[], Cost]:
-        """`sha256sum --check` over the files of the environment."""
+        """Return a job that runs `sha256sum --check` over the files of the environment."""
         tool.ready()
         sums = self.shop.folder / "sums.txt"
         files = [p for p in sorted(tool.prefix.rglob("*")) if p.is_file() and not p.is_symlink()]
@@ -89,7 +92,7 @@ class Floor:
 
 
 def task(name: str, shop: Workshop, found: list[Tool]) -> Contenders:
-    """The contenders of a task, the floor first."""
+    """Return what is compared in the task `name`, the floor first."""
     floor, ours = Floor(shop), found[0]
     if name == "cold":
         return {"floor: unpack": floor.unpack, **{tool.name: tool.cold for tool in found}}
@@ -101,7 +104,7 @@ def task(name: str, shop: Workshop, found: list[Tool]) -> Contenders:
         return bundles(name, shop, ours)
     able = [tool for tool in found if getattr(tool, name)]
     if name == "repair":
-        return {tool.name: partial(tool.mend, BROKEN) for tool in able}
+        return {tool.name: partial(tool.repair_file, BROKEN) for tool in able}
     for tool in able:
         tool.ready()
     jobs: Contenders = {tool.name: partial(tool.run, getattr(tool, name)) for tool in able}
@@ -111,7 +114,7 @@ def task(name: str, shop: Workshop, found: list[Tool]) -> Contenders:
 
 
 def bundles(name: str, shop: Workshop, ours: Tool) -> Contenders:
-    """Everything in one file, and an environment of it on a machine that has nothing else."""
+    """Return what is compared when packing all into one file, and when creating from it."""
     ours.ready()
     condaw, file = ours.again[0][:-1], shop.folder / "bundle"
     packed, unpacked = shop.folder / "packed.tar.gz", shop.folder / "unpacked"
@@ -146,6 +149,7 @@ def bundles(name: str, shop: Workshop, ours: Tool) -> Contenders:
 
 
 def main() -> None:
+    """Measure the chosen tasks, and record them."""
     options = measure.arguments(__doc__, TASKS)
     record = measure.Record("environment", options, contenders.versions())
     with tempfile.TemporaryDirectory() as folder, workshop(Path(folder)) as shop:
@@ -154,7 +158,7 @@ def main() -> None:
             try:
                 record.add(measure.alternate(name, task(name, shop, found), options.runs))
             except FailedError as error:
-                print(f"  {name} is left out: {error}", file=sys.stderr)
+                print(f"  {name} is skipped: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

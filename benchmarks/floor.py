@@ -1,4 +1,4 @@
-"""The least that anyone can do: unpack archives, link files, compare hashes. No bookkeeping.
+"""The least that a tool must do: unpack archives, link files, compare hashes. No bookkeeping.
 
 floor.py unpack FOLDER ARCHIVE...    write the files of .conda archives and wheels
 floor.py link SOURCE FOLDER          hard links to all files of SOURCE
@@ -64,7 +64,7 @@ def _untar(folder: str, data: bytes) -> None:
 
 
 def _make(path: str, content: bytes, action: Callable[[str, bytes], None]) -> None:
-    """Where the folder is missing, make that and do it again."""
+    """Do `action`; if the folder is missing, make it and try again."""
     try:
         action(path, content)
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def _symlink(path: str, target: bytes) -> None:
 
 
 def link(source: str, folder: str) -> None:
-    """Hard links to all files of `source`."""
+    """Make `folder` a copy of `source` by hard links."""
     pending = [""]
     while pending:
         inner = pending.pop()
@@ -98,7 +98,7 @@ def link(source: str, folder: str) -> None:
 
 
 def record(folder: str) -> None:
-    """What `uv` leaves out: whether each file is the one that RECORD names."""
+    """Exit with a message if a file is not the one that RECORD names; uv does not check this."""
     for rows in Path(folder).rglob("*.dist-info/RECORD"):
         site = rows.parents[1]
         for name, digest, _ in csv.reader(io.StringIO(rows.read_text())):

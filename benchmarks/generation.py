@@ -1,4 +1,4 @@
-"""From `cookiecutter` to a verified environment: what a newcomer waits for.
+"""Measure how long a new user waits, from `cookiecutter` to a verified environment.
 
 .venv/bin/python benchmarks/generation.py [--runs 5] [TASK...]
 """
@@ -36,7 +36,7 @@ class Newcomer:
         ]
 
     def generate(self, *, cold: bool) -> Cost:
-        """`cookiecutter`: the lock is made, since the channel is the user's own."""
+        """Run `cookiecutter`; the hook also locks, because the channel is not conda-forge."""
         measure.discard(self.folder / "ssh-uptime")
         if cold:
             measure.discard(self.cache)
@@ -45,7 +45,7 @@ class Newcomer:
         return measure.run([program, *words], cwd=self.folder, env=self.env)
 
     def clone(self, *, cold: bool) -> Cost:
-        """A colleague's first day: the project and its lock are there, the environment is not."""
+        """Create the environment of a project that has its lock, as in a fresh clone."""
         project, bare = self.folder / "ssh-uptime", Path(sys.base_prefix) / "bin" / "python3"
         if not project.exists():
             self.generate(cold=False)
@@ -56,7 +56,7 @@ class Newcomer:
 
 
 def make_try(folder: Path, env: Mapping[str, str], *, fresh: bool) -> Cost:
-    """`make try` in a copy of this checkout."""
+    """Run `make try` in a copy of this checkout, made again if `fresh`."""
     if fresh:
         measure.discard(folder / "clone")
         tracked = subprocess.run(
@@ -70,6 +70,7 @@ def make_try(folder: Path, env: Mapping[str, str], *, fresh: bool) -> Cost:
 
 
 def main() -> None:
+    """Measure the chosen tasks, and record them."""
     options = measure.arguments(__doc__, TASKS)
     record = measure.Record("generation", options, contenders.versions())
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""What commands cost: the one place that runs, times and records them."""
+"""Run commands, and record what they cost."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ def run(
     accept: Sequence[int] = (0,),
     output: Path | None = None,
 ) -> Cost:
-    """Run one command, its stdout into `output`; FailedError for an exit code not accepted."""
+    """Run one command and return its cost; its stdout goes to `output`.
+
+    Raises FailedError if it does not start, or if its exit code is not in `accept`.
+    """
     reading, writing = os.pipe()
     words = [str(word) for word in command]
     target = output or Path(os.devnull)
@@ -108,8 +111,8 @@ def run(
 def discard(path: Path) -> None:
     """Move what is at `path` out of the way; it is deleted when the program ends.
 
-    For minutes ext4 does not use the inode of a deleted file again, and searches past them all:
-    to make an environment right after one was deleted took four times the CPU.
+    For some minutes ext4 does not reuse the inodes of deleted files, and searches past them all:
+    creating an environment right after deleting one took four times the CPU.
     """
     if os.path.lexists(path):
         path.rename(Path(tempfile.mkdtemp(dir=_discarded().name)) / path.name)
@@ -121,10 +124,9 @@ def _discarded() -> tempfile.TemporaryDirectory[str]:
 
 
 def alternate(task: str, contenders: Contenders, runs: int, **labels: Any) -> list[Row]:
-    """Let the contenders take turns, so that a slow minute of the machine slows all of them.
+    """Run the contenders in turns, so that a slow minute of the machine slows all of them.
 
-    What a contender prepares is flushed to the disk before it runs. One that fails drops out,
-    and its row says why.
+    Return a row for each. One that fails is not run again, and its row says why.
     """
     rows: dict[str, Row] = {
         name: {"task": task, "contender": name, **labels, "costs": []} for name in contenders
@@ -138,7 +140,7 @@ def alternate(task: str, contenders: Contenders, runs: int, **labels: Any) -> li
                 cost = contender()
             except (FailedError, OSError) as error:
                 row["failed"] = str(error)
-                print(f"  {name} drops out: {error}", file=sys.stderr)
+                print(f"  {name} failed: {error}", file=sys.stderr)
                 continue
             row["costs"].append({k: round(v, 4) for k, v in dataclasses.asdict(cost).items()})
             where = " ".join(f"{key}={value}" for key, value in labels.items())
@@ -153,7 +155,7 @@ def alternate(task: str, contenders: Contenders, runs: int, **labels: Any) -> li
 class Record:
     """The rows of one part, with machine, load and versions; written after each task.
 
-    Where not all tasks are run, the rows of the others stay.
+    If only some tasks are run, the rows of the others are kept.
     """
 
     def __init__(self, part: str, options: argparse.Namespace, versions: Mapping[str, str]) -> None:
@@ -170,6 +172,7 @@ class Record:
         }
 
     def add(self, rows: list[Row]) -> None:
+        """Add the rows of one task in place of older ones, and write the file."""
         measured = {_key(row) for row in rows}
         self.rows = [row for row in self.rows if _key(row) not in measured] + rows
         about = {**self.about, "load": [*self.about["load"], load()]}
@@ -183,7 +186,7 @@ def _key(row: Row) -> tuple[str, str, int]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Return system, CPU, number of cores, and memory in GB."""
     cpu = platform.processor() or platform.machine()
     names = Path("/proc/cpuinfo")
     for line in names.read_text().splitlines() if names.exists() else []:
@@ -200,19 +203,19 @@ def machine() -> dict[str, Any]:
 
 
 def load() -> float:
-    """Programs that wanted to run, on average of the last minute."""
+    """Return the load average of the last minute."""
     return round(os.getloadavg()[0], 2)
 
 
 def version(*command: str | Path) -> str:
-    """The last word of what a program answers, such as `26.7.1`."""
+    """Return the first number that `command` prints, such as `26.7.1`, or `unknown`."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     words = (done.stdout or done.stderr).split("\n")[0].split()
     return next((word for word in words if word[:1].isdigit()), "unknown")
 
 
 def arguments(description: str | None, tasks: Sequence[str], runs: int = 5) -> argparse.Namespace:
-    """The flags that all parts take: which tasks, and how often."""
+    """Parse the options that all parts take: which tasks, and how often."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("tasks", nargs="*", help="of " + ", ".join(tasks) + "; none means all")
     parser.add_argument("--runs", type=int, default=runs, help=f"of each task ({runs})")

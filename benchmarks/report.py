@@ -47,19 +47,21 @@ GENERATION = {
 
 
 def figure(row: Row, key: str) -> float:
-    """The median of one kind of cost."""
+    """Return the median of one kind of cost, in the unit of `measure.Cost`."""
     return float(median(cost[key] for cost in row["costs"]))
 
 
 def ratio(row: Row, other: Row, key: str = "seconds") -> float:
-    """How much more `row` takes than `other`, by the median of the rounds: each compares two
-    runs that followed each other."""
+    """Return how many times as much `row` takes as `other`.
+
+    It is the median over the rounds; each compares two runs that followed each other.
+    """
     pairs = zip(row["costs"], other["costs"], strict=False)
     return float(median(ours[key] / theirs[key] for ours, theirs in pairs))
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> str:
-    """The slope of the least squares line through the logarithms: values grow as size ** slope."""
+    """Return x if values grow as size ** x: the slope of a least squares line of the logarithms."""
     if len(sizes) < 2:
         return ""
     xs, ys = [math.log(size) for size in sizes], [math.log(value) for value in values]
@@ -69,11 +71,12 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits."""
+    """Return `value` with three significant digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def good(rows: Iterable[Row], task: str) -> list[Row]:
+    """Return the rows of a task that have figures."""
     return [row for row in rows if row["task"] == task and row["costs"]]
 
 
@@ -81,12 +84,13 @@ def good(rows: Iterable[Row], task: str) -> list[Row]:
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     return [*lines, *("| " + " | ".join(row) + " |" for row in body), ""]
 
 
 def about(result: Result) -> list[str]:
-    """Where, when and with what."""
+    """Return a paragraph: date, machine, load and versions."""
     machine = result["machine"]
     loads = [f"{load:.1f}" for load in (min(result["load"]), max(result["load"]))]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
@@ -112,6 +116,7 @@ def summary(result: Result) -> list[str]:
 
 
 def environment(result: Result) -> list[str]:
+    """Return the section on environments."""
     lines = about(result)
     for task, title in ENVIRONMENT.items():
         if not (rows := good(result["rows"], task)):
@@ -132,6 +137,7 @@ def environment(result: Result) -> list[str]:
 
 
 def scale(result: Result) -> list[str]:
+    """Return the section on growth."""
     lines = about(result)
     for unit in ("packages", "files"):
         tasks = sorted({row["task"] for row in result["rows"] if row["task"].startswith(unit)})
@@ -155,7 +161,7 @@ def scale(result: Result) -> list[str]:
 
 
 def environments(rows: list[Row]) -> list[str]:
-    """Disk that all environments and the cache take, and what one more environment takes."""
+    """Return the disk that environments and cache take, and what one more environment adds."""
     if not rows:
         return []
     sizes, body, curves = sorted({row["size"] for row in rows}), [], {}
@@ -171,6 +177,7 @@ def environments(rows: list[Row]) -> list[str]:
 
 
 def fleet(result: Result) -> list[str]:
+    """Return the section on fleets of hosts."""
     lines = about(result)
     titles = {"near": "no round trip", "far": "50 ms round trip"}
     curves: dict[tuple[str, str], dict[int, float]] = {}
@@ -203,6 +210,7 @@ def fleet(result: Result) -> list[str]:
 
 
 def generation(result: Result) -> list[str]:
+    """Return the section on generating a project."""
     body = [
         [title, row["contender"], *(short(figure(row, k)) for k in ("seconds", "cpu_seconds"))]
         for task, title in GENERATION.items()
@@ -243,6 +251,7 @@ def targets(results: dict[str, Result]) -> list[str]:
 
 
 def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the rows by contender, in their order."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row["contender"], []).append(row)
@@ -250,6 +259,7 @@ def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def picture(name: str, title: str) -> list[str]:
+    """Return the lines that show a picture."""
     return [f"![{title}](../pictures/benchmarks/{name}.svg)", ""]
 
 
@@ -289,8 +299,10 @@ def save(drawing: Any, name: str) -> None:
 
 
 def draw_dots(name: str, groups: dict[str, list[Row]]) -> None:
-    """Draw a field for each group, with a dot for each contender: bars have no start on a
-    logarithmic axis."""
+    """Draw a field for each group, with a dot for each contender.
+
+    Bars would have no start on a logarithmic axis.
+    """
     drawing, fields = plotting().subplots(1, len(groups), figsize=(10, 3.2), squeeze=False)
     for field, (title, rows) in zip(fields[0], groups.items(), strict=True):
         for place, row in enumerate(rows):
@@ -339,6 +351,7 @@ def draw_curves(
 
 
 def main() -> None:
+    """Write the tables into the page, and draw the plots."""
     results = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in RESULTS.glob("*.json")}
     page = PAGE.read_text(encoding="utf-8")
     page = replaced(page, "targets", targets(results))
@@ -352,12 +365,12 @@ def main() -> None:
 
 
 def replaced(page: str, name: str, lines: Sequence[str]) -> str:
-    """The page with `lines` between the marks of `name`."""
+    """Return the page with `lines` between the marks of `name`; exit if they are not there once."""
     marks = rf"(<!-- begin {name}[^\n]*-->\n).*?(<!-- end {name} -->)"
     body = "\n" + "\n".join(lines)
     made, count = re.subn(marks, lambda m: m[1] + body + m[2], page, flags=re.DOTALL)
     if count != 1:
-        raise SystemExit(f"{PAGE}: the marks of {name} are there {count} times")
+        raise SystemExit(f"{PAGE}: expected the marks of {name} once, found them {count} times")
     return made
 
 

@@ -1,4 +1,4 @@
-"""How time, memory and disk grow with packages, with files, and with environments on one cache.
+"""Measure how time, memory and disk grow with packages, files, and environments on one cache.
 
     .venv/bin/python benchmarks/scale.py [--runs 5] [--small] [TASK...]
 
@@ -39,7 +39,7 @@ SEED = 1
 
 
 def grow(folder: Path, task: str, size: int, runs: int) -> list[Row]:
-    """The rows of one size: so many packages, or files."""
+    """Measure with `size` packages, or files, and return the rows."""
     count, each = (
         (size, FILES_EACH) if task == "packages" else (PACKAGES_EACH, size // PACKAGES_EACH)
     )
@@ -65,7 +65,10 @@ def grow(folder: Path, task: str, size: int, runs: int) -> list[Row]:
 
 
 def made_up(folder: Path, count: int, each: int) -> list[Path]:
-    """A channel of a real Python and `count` packages with `each` files of 2 kB; its archives."""
+    """Make a channel of a real Python and `count` packages with `each` files of 2 kB.
+
+    Return its archives.
+    """
     from channel import write_package
 
     channel = folder / "site" / "channel"
@@ -90,7 +93,7 @@ def made_up(folder: Path, count: int, each: int) -> list[Path]:
 
 
 def locked(project: Path, url: str, archives: Iterable[Path]) -> Path:
-    """A project of condaw alone, with a lock of `archives`."""
+    """Make a project of condaw alone, with a lock of `archives`, and return it."""
     shutil.copytree(ROOT / "{{cookiecutter.project}}" / "condaw", project / "condaw")
     entries = []
     for archive in archives:
@@ -127,7 +130,10 @@ def locked(project: Path, url: str, archives: Iterable[Path]) -> Path:
 
 
 def environments(shop: Workshop, sizes: Sequence[int]) -> list[Row]:
-    """One environment after another, on one cache for each tool; disk counts a linked file once."""
+    """Measure one environment after another, on one cache for each tool.
+
+    On disk, a file with several hard links counts once.
+    """
     rows: list[Row] = []
     for name in ("condaw", "micromamba", "uv"):
         if name == "micromamba" and not shutil.which(name):
@@ -146,7 +152,7 @@ def environments(shop: Workshop, sizes: Sequence[int]) -> list[Row]:
 
 
 def numbered(name: str, shop: Workshop, cache: Path, number: int) -> Tool:
-    """The tool for one more environment, on a cache that it shares."""
+    """Return the tool `name` for environment `number`, on the shared `cache`."""
     folder = shop.folder / f"{name}-{number}"
     folder.mkdir()
     if name == "condaw":
@@ -162,7 +168,7 @@ def numbered(name: str, shop: Workshop, cache: Path, number: int) -> Tool:
 
 
 def disk_mb(folders: Iterable[Path]) -> float:
-    """Millions of bytes that all files below take on the disk, each counted once."""
+    """Return the MB that all files below `folders` take on disk; hard links count once."""
     blocks: dict[tuple[int, int], int] = {}
     for folder in folders:
         for place, inner, files in os.walk(folder):
@@ -173,6 +179,7 @@ def disk_mb(folders: Iterable[Path]) -> float:
 
 
 def main() -> None:
+    """Measure the chosen tasks, and record them."""
     options = measure.arguments(__doc__, TASKS)
     record = measure.Record("scale", options, contenders.versions())
     with tempfile.TemporaryDirectory() as name:

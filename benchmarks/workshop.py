@@ -1,4 +1,4 @@
-"""What is compared against: a channel and an index on loopback, and locked projects of them."""
+"""What the tools are measured with: a channel and an index on loopback, and locked projects."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def workshop(folder: Path) -> Iterator[Workshop]:
 
 
 def embedded_channel() -> Path:
-    """The folder of the channel, made by a process of its own: rattler can crash at its end."""
+    """Return the folder of the channel, made by another process: rattler can crash at exit."""
     tool = [sys.executable, str(ROOT / "tools" / "channel.py")]
     made = subprocess.run(tool, stdout=subprocess.PIPE, text=True, check=True)
     return Path(made.stdout.splitlines()[-1])
 
 
 def download(pins: Path, wheels: Path) -> None:
-    """The wheels of a pin file, from the index that pip is configured with."""
+    """Download the wheels of a pin file from the index that pip is configured with."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
     subprocess.run([*command, "--dest", str(wheels), "--requirement", str(pins)], check=True)
@@ -101,7 +101,7 @@ def serve_wheels(wheels: Path, simple: Path) -> None:
 
 
 def serve_engine(shop: Workshop) -> None:
-    """Have the loopback index serve the wheels that `condaw bundle` puts into a bundle."""
+    """Add the wheels that `condaw bundle` puts into a bundle to the loopback index."""
     file, wheels = shop.folder / "first-bundle", shop.folder / "bundle-wheels"
     command = [sys.executable, "-m", "condaw", "bundle", str(file)]
     env = {**online(shop.folder / "home"), "CONDAW_CACHE": str(shop.folder / "first-cache")}
@@ -115,7 +115,7 @@ def serve_engine(shop: Workshop) -> None:
 
 
 def generated(folder: Path, channel: str) -> Path:
-    """A generated project, locked against the real PyPI, without smoke commands."""
+    """Generate a project, locked against the real PyPI, without smoke commands; return it."""
     env = online(folder / "home")
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     words = [f"channel={channel}", "environment=no", "project=whole", f"python={version}"]
@@ -132,7 +132,7 @@ def generated(folder: Path, channel: str) -> Path:
 
 
 def without_pypi(whole: Path, plain: Path, env: dict[str, str]) -> Path:
-    """A project with the conda packages of `whole` alone, locked."""
+    """Copy `whole` to `plain`, lock only its conda packages, and return `plain`."""
     shutil.copytree(whole, plain)
     (plain / "pyproject.toml").unlink()
     source = plain / "environment.yml"
@@ -144,18 +144,19 @@ def without_pypi(whole: Path, plain: Path, env: dict[str, str]) -> Path:
 
 
 def packages(project: Path) -> list[dict[str, Any]]:
-    """The entries of a project's lock."""
+    """Return the entries of a project's lock."""
     text = (project / "conda-lock.yml").read_text(encoding="utf-8")
     entries: list[dict[str, Any]] = yaml.load(text, LOADER)["package"]  # noqa: S506 - a safe one
     return entries
 
 
 def pin(entry: dict[str, Any]) -> str:
+    """Return an entry of a lock as a line of a requirements file."""
     return f"{entry['name']}=={entry['version']} --hash=sha256:{entry['hash']['sha256']}\n"
 
 
 def write_explicit(file: Path, url: str, archives: list[Path]) -> None:
-    """The packages as conda's explicit file: URLs below `url`, and md5."""
+    """Write the packages as an explicit file for conda: URLs below `url`, and md5."""
     lines = ["@EXPLICIT"]
     # micromamba installs in this order, and compiles byte-code only when Python is there.
     for archive in sorted(archives, key=lambda archive: not archive.name.startswith("python-3")):

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import venv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,16 +31,21 @@ sys.pycache_prefix = str(ROOT / "build" / "pycache")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-SLOW = {"channel", "machine", "template", "farm", "sshd"}
+SLOW = {"channel", "farm", "machine", "python", "sshd", "template", "verdicts"}
 """Fixtures that make environments, generate projects or start servers."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests for `make quick`, and skip those that this platform cannot run."""
+    """Let the slowest tests start first, so that no worker ends alone; mark for `make quick`.
+
+    And skip those that this platform cannot run.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if why := unix.reason(item.path):
             item.add_marker(pytest.mark.skip(reason=why))
-        if not SLOW & {*getattr(item, "fixturenames", ())} and "sample" not in item.path.parts:
+        slow = SLOW & {*getattr(item, "fixturenames", ())} or item.get_closest_marker("slow")
+        if not slow and "sample" not in item.path.parts:
             item.add_marker("quick")
 
 
@@ -110,9 +116,10 @@ def made(project: Path, machine: Machine) -> Path:
 SMALL = {"python", "python_abi", "iniconfig", "mdurl", "textfsm"}
 
 
-@pytest.fixture
-def small(project: Path) -> Path:
-    """A locked project of this test's own that needs little but Python, and no smoke command."""
+@pytest.fixture(scope="session")
+def small_locked(locked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A locked project that needs little but Python, and no smoke command: to be copied."""
+    project = Path(shutil.copytree(locked, tmp_path_factory.mktemp("small") / "demo"))
     lock, source = project / "conda-lock.yml", project / "environment.yml"
     document = yaml.safe_load(lock.read_text(encoding="utf-8"))
     document["package"] = [entry for entry in document["package"] if entry["name"] in SMALL]
@@ -127,9 +134,24 @@ def small(project: Path) -> Path:
 
 
 @pytest.fixture
-def own_channel(project: Path, channel: Path, tmp_path: Path) -> Path:
-    """A copy of the channel that this test may harm; `project` is locked to it."""
+def small(small_locked: Path, tmp_path: Path) -> Path:
+    """A small project of this test's own, without an environment."""
+    return Path(shutil.copytree(small_locked, tmp_path / "demo"))
+
+
+@pytest.fixture
+def small_made(small: Path, machine: Machine) -> Path:
+    """A small project of this test's own, with its environment."""
+    done = machine.condaw(small, "create")
+    assert done.returncode == 0, done.stderr
+    return small
+
+
+@pytest.fixture
+def own_channel(request: pytest.FixtureRequest, channel: Path, tmp_path: Path) -> Path:
+    """A copy of the channel that this test may harm; its `small` or `project` is locked to it."""
     copy = Path(shutil.copytree(channel, tmp_path / "channel", copy_function=os.link))
+    project = request.getfixturevalue("small" if "small" in request.fixturenames else "project")
     harm.point(project, channel.as_uri(), copy.as_uri())
     return copy
 
@@ -154,6 +176,14 @@ def shown(
     done = machine.condaw(folder, "create")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with pip and nothing else, as on a new colleague's machine."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
 
 
 @pytest.fixture

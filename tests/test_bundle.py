@@ -117,11 +117,6 @@ def missing(bundle: Path) -> None:
     bundle.unlink()
 
 
-def bomb(bundle: Path) -> None:
-    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("conda-lock.yml", bytes(10**7))
-
-
 def without_lock(bundle: Path) -> None:
     with zipfile.ZipFile(bundle, "w") as archive:
         archive.writestr("../conda-lock.yml", "version: 1\n")
@@ -152,7 +147,6 @@ DEFECTS: dict[Callable[[Path], None], str] = {
     flipped: "cannot be used: Bad CRC-32 for file 'noarch/paramiko",
     not_a_bundle: "cannot be used: File is not a zip file",
     missing: "cannot be used: No such file",
-    bomb: "cannot be used: it holds more than its size allows",
     without_lock: "was made from another conda-lock.yml",
     of_another_lock: "was made from another conda-lock.yml",
     of_another_platform: "is for win-64, not for this machine",

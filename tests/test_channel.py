@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -13,13 +11,13 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import channel as channel_tool
 import pytest
 from conda_package_streaming import package_streaming  # type: ignore[import-untyped]
+from machine import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / "tools" / "channel.py"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PURE = {"paramiko", "invoke", "iniconfig", "markdown-it-py", "mdurl", "packaging", "pip", "pluggy"}
@@ -69,13 +67,6 @@ def records(channel: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield repodata.with_name(name), record
 
 
-@pytest.fixture(scope="session")
-def channel() -> Path:
-    done = run(sys.executable, TOOL)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture(scope="module")
 def prefix(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with every package of the channel."""
@@ -84,15 +75,6 @@ def prefix(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = install(channel, path, *names)
     assert done.returncode == 0, done.stderr
     return path
-
-
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("channel", TOOL)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_packages_have_the_names_and_kinds_that_conda_forge_gives_them(channel: Path) -> None:
@@ -107,13 +89,6 @@ def test_pure_packages_name_no_python_version(channel: Path) -> None:
             members = package_streaming.stream_conda_component(path.name, archive, "pkg")
             folders = {member.name.split("/")[0] for _, member in members}
         assert folders <= {"site-packages", "python-scripts"}, path.name
-
-
-def test_the_index_has_the_sha256_of_every_archive(channel: Path) -> None:
-    archives = {path: record["sha256"] for path, record in records(channel)}
-    assert set(archives) == set(channel.glob("*/*.conda"))
-    for path, sha256 in archives.items():
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256, path.name
 
 
 def test_all_packages_work_together_in_one_prefix(prefix: Path) -> None:
@@ -132,49 +107,20 @@ def test_pip_finds_every_requirement_met(prefix: Path) -> None:
     assert "No broken requirements" in python(prefix, "-m", "pip", "check")
 
 
-def test_pip_would_install_into_the_prefix(prefix: Path) -> None:
-    code = "import sysconfig; print(*sysconfig.get_paths().values(), sep='\\n')"
-    paths = [Path(line) for line in python(prefix, "-c", code).splitlines()]
-    assert all(path.is_relative_to(prefix) for path in paths)
+def test_commands_run_from_the_prefix(prefix: Path) -> None:
+    for command in ("pip", "pytest", "ruff", "cffi-gen-src"):
+        done = run(prefix / "bin" / command, "--help", env=NO_BYTE_CODE)
+        assert done.returncode == 0, done.stderr
+        assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", ["pip", "pytest", "ruff", "cffi-gen-src"])
-def test_commands_run_from_the_prefix(prefix: Path, command: str) -> None:
-    done = run(prefix / "bin" / command, "--help", env=NO_BYTE_CODE)
-    assert done.returncode == 0, done.stderr
-    assert command in done.stdout
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_python_loads_its_own_library_and_has_ssl(prefix: Path) -> None:
-    code = "import ssl; ssl.create_default_context(); print(open('/proc/self/maps').read())"
-    loaded = {Path(word) for word in python(prefix, "-c", code).split() if word.startswith("/")}
-    libraries = {path for path in loaded if path.name.startswith("libpython")}
-    assert libraries == set((prefix / "lib").glob("libpython*.so.*"))
-
-
-def test_every_file_has_the_hash_that_its_package_names_and_none_is_foreign(prefix: Path) -> None:
-    expected: dict[Path, str] = {}
-    for record in (prefix / "conda-meta").glob("*.json"):
-        for entry in json.loads(record.read_bytes())["paths_data"]["paths"]:
-            path = prefix / entry["_path"]
-            assert path not in expected, f"two packages have {path}"
-            expected[path] = entry.get("sha256_in_prefix") or entry["sha256"]
-    found = {path for path in prefix.rglob("*") if path.is_symlink() or path.is_file()}
-    written_by_rattler = {*(prefix / "conda-meta").iterdir(), prefix / "CACHEDIR.TAG"}
-    assert found - written_by_rattler == set(expected)
-    for path, sha256 in expected.items():
-        content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
-        assert hashlib.sha256(content).hexdigest() == sha256, path
-
-
-def test_files_name_the_prefix_and_no_placeholder(prefix: Path, tool: ModuleType) -> None:
+def test_files_name_the_prefix_and_no_placeholder(prefix: Path) -> None:
     code = "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"
     original = sysconfig.get_config_var("LIBDIR")
     assert python(prefix, "-c", code) == original.replace(sys.base_prefix, str(prefix))
     assert (prefix / "bin" / "cffi-gen-src").read_text().startswith(f"#!{prefix}/bin/{PYTHON}\n")
     files = {path for path in prefix.rglob("*") if path.is_file()} - {*prefix.glob("conda-meta/*")}
-    assert not [path for path in files if tool.PLACEHOLDER.encode() in path.read_bytes()]
+    assert not [path for path in files if channel_tool.PLACEHOLDER.encode() in path.read_bytes()]
 
 
 def test_the_solver_can_choose_the_paramiko_for_old_devices(channel: Path, tmp_path: Path) -> None:
@@ -194,7 +140,7 @@ def test_binary_packages_are_bound_to_the_python_that_they_were_built_for(
     assert all(any(d.startswith(abi) for d in record["depends"]) for record in binary)
 
 
-def test_other_content_never_gets_the_same_name(tool: ModuleType, tmp_path: Path) -> None:
+def test_other_content_never_gets_the_same_name(tmp_path: Path) -> None:
     output = tmp_path / "channel"
     (output / "noarch").mkdir(parents=True)
     index = {"name": "sample", "version": "1", "subdir": "noarch", "depends": ["python"]}
@@ -203,7 +149,7 @@ def test_other_content_never_gets_the_same_name(tool: ModuleType, tmp_path: Path
         stage = tmp_path / str(number)
         stage.mkdir()
         (stage / "file").write_text(content, encoding="utf-8")
-        tool.write_package(stage, output, variant)
+        channel_tool.write_package(stage, output, variant)
     assert len({path.name for path in output.glob("noarch/sample-1-h*.conda")}) == 3
 
 
@@ -229,6 +175,7 @@ def test_two_builders_make_one_channel_after_one_that_was_killed(
     assert again == {path.name for path in channel.glob("*/*.conda")}
 
 
+@pytest.mark.slow  # it packs a Python meanwhile
 def test_wheels_that_cannot_be_had_are_one_clear_message(tmp_path: Path) -> None:
     env = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
     done = run(sys.executable, TOOL, "--output", tmp_path / "build", env=env)

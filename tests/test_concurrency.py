@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,16 +65,15 @@ def test_ten_creates_in_one_project_all_end_well(small: Path, machine: Machine) 
     assert machine.condaw(small, "verify").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("engine")
 def test_ten_projects_on_an_empty_cache_fetch_one_engine_that_heals(
-    small: Path, fresh: Machine, tmp_path: Path
+    small: Path, fresh: Machine, bare: Path, tmp_path: Path
 ) -> None:
-    venv.create(tmp_path / "bare", with_pip=True)
-    python = str(tmp_path / "bare" / "bin" / "python")
     projects = [Path(shutil.copytree(small, tmp_path / f"demo{n}" / "demo")) for n in range(10)]
     processes = [
         subprocess.Popen(
-            [python, "-m", "condaw", "create"],
+            [bare, "-m", "condaw", "create"],
             cwd=project,
             env=fresh.env,
             stderr=subprocess.PIPE,
@@ -92,11 +90,11 @@ def test_ten_projects_on_an_empty_cache_fetch_one_engine_that_heals(
     # A part of the engine is lost.
     [engine] = fresh.cache.glob("engine-*")
     shutil.rmtree(engine / "rattler")
-    done = fresh.run(python, "-m", "condaw", "create", "--repair", cwd=projects[0])
-    assert_told(done, "rattler", f"remove the cache {fresh.cache}")
+    done = fresh.run(bare, "-m", "condaw", "create", "--repair", cwd=projects[0])
+    assert_told(done, "rattler", "remove condaw's cache")
     # What killed fetches have left is removed, and what is missing is fetched.
     left = engine.rename(engine.with_name(f"{engine.name}.1.part"))
-    done = fresh.run(python, "-m", "condaw", "create", "--repair", cwd=projects[0])
+    done = fresh.run(bare, "-m", "condaw", "create", "--repair", cwd=projects[0])
     assert done.returncode == 0, done.stderr
     assert not left.exists()
 
@@ -133,10 +131,9 @@ def test_who_waits_is_told_for_whom_and_a_dead_one_holds_nothing(
 
 
 def test_during_create_an_environment_is_always_there_and_verify_finds_nothing(
-    small: Path, machine: Machine
+    small_made: Path, machine: Machine
 ) -> None:
-    assert machine.condaw(small, "create").returncode == 0
-    stamp = small / ".conda" / "conda-meta" / "condaw"
+    stamp = small_made / ".conda" / "conda-meta" / "condaw"
     again = "for _ in 1 2; do " + " ".join([*CONDAW, "create", "--repair", "-q"]) + "; done"
     code = (
         "import pathlib; from condaw.base import process; from condaw.commands import main\n"
@@ -144,14 +141,14 @@ def test_during_create_an_environment_is_always_there_and_verify_finds_nothing(
         "while not pathlib.Path('over').exists(): codes.append(main(['verify', '-q']))\n"
         "print(len(codes), set(codes), flush=True); process.finish(0)\n"
     )
-    with started(machine, small, sys.executable, "-c", code) as verifying:
-        creating = subprocess.Popen(["sh", "-c", again], cwd=small, env=machine.env)
+    with started(machine, small_made, sys.executable, "-c", code) as verifying:
+        creating = subprocess.Popen(["sh", "-c", again], cwd=small_made, env=machine.env)
         looks = 0
         while creating.poll() is None:
             os.stat(stamp)  # noqa: PTH116 - as often as can be
             looks += 1
         assert creating.returncode == 0
-        (small / "over").touch()
+        (small_made / "over").touch()
         out, err = verifying.communicate()
     count, _, codes = out.strip().partition(" ")
     assert (int(count) > 1, codes) == (True, "{0}"), err
@@ -199,14 +196,15 @@ def test_two_folders_change_places_in_one_step(tmp_path: Path) -> None:
 
 
 def test_a_program_that_runs_while_create_replaces_its_environment_goes_on(
-    small: Path, machine: Machine
+    small_made: Path, machine: Machine
 ) -> None:
-    assert machine.condaw(small, "create").returncode == 0
     code = "print('up', flush=True); input(); import iniconfig, decimal; print(iniconfig.__file__)"
     run = [*CONDAW, "run", "--", "python", "-u", "-c", code]
-    with started(machine, small, *run) as program:
+    with started(machine, small_made, *run) as program:
         assert program.stdout and program.stdout.readline() == "up\n"
-        assert machine.condaw(small, "create", "--repair").returncode == 0
+        assert machine.condaw(small_made, "create", "--repair").returncode == 0
         out, err = program.communicate("\n")
     assert program.returncode == 0, err
-    assert out.startswith(str(small / ".conda"))  # what it had not imported comes from the new one
+    assert out.startswith(
+        str(small_made / ".conda")
+    )  # what it had not imported comes from the new one

@@ -18,6 +18,7 @@ from machine import VERSION, Machine, Result
 from rattler import Channel
 from template import export
 
+pytestmark = pytest.mark.xdist_group("cruft")  # they share what takes longest
 CRUFT = Path(sys.executable).with_name("cruft")
 CHANNEL = [str(Channel("conda-forge").base_url).rstrip("/")]
 SHIPPED = f"templates/conda-lock/python-{VERSION}-paramiko-5.yml"

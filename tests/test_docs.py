@@ -19,6 +19,7 @@ READMES = [ROOT / "README.md", ROOT / "{{cookiecutter.project}}" / "README.md"]
 EXTERNAL = re.compile(r"(?:src|href|url)\s*[=(]\s*[\"']?https?://")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("pages", groups(), ids=lambda pages: pages[0].stem)
 def test_each_command_of_a_page_prints_what_the_page_shows(pages: list[Path]) -> None:

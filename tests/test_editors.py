@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,16 +29,13 @@ def account(machine: Machine) -> Machine:
     return replace(machine, extra={"PATH": path, "GIT_CONFIG_GLOBAL": str(programs / "gitconfig")})
 
 
-def test_vs_code_is_pointed_at_the_environment_and_kept_from_searching_it(
-    bake: Callable[..., Path],
-) -> None:
-    project = bake(extras="editors")
-    settings = jsonc(project / ".vscode" / "settings.json")
+def test_vs_code_is_pointed_at_the_environment_and_kept_from_searching_it(locked: Path) -> None:
+    settings = jsonc(locked / ".vscode" / "settings.json")
     # A folder stands for the interpreter in it, on each platform: VS Code's settings reference.
     assert settings["python.defaultInterpreterPath"] == "${workspaceFolder}/.conda"
     assert settings["search.exclude"] == {"**/.conda*": True}
-    extensions = jsonc(project / ".vscode" / "extensions.json")["recommendations"]
-    container = jsonc(project / ".devcontainer" / "devcontainer.json")
+    extensions = jsonc(locked / ".vscode" / "extensions.json")["recommendations"]
+    container = jsonc(locked / ".devcontainer" / "devcontainer.json")
     assert container["customizations"] == {"vscode": {"extensions": extensions}}
 
 
@@ -102,41 +98,29 @@ def test_pre_commit_stops_a_fault_and_a_stale_lock_with_the_environments_own_too
 TOLD = "stale: conda-lock.yml has changed since it was made; run: python -m condaw create"
 
 
-@pytest.fixture
-def service(machine: Machine, project: Path, tmp_path: Path) -> Service:
-    """A repository that holds `project`."""
-    service = Service(machine, tmp_path / "service")
-    service.push(project, "Begin")
-    return service
-
-
-def clone(service: Service) -> Path:
-    """A colleague's clone, with the hooks switched on."""
-    folder = service.clone()
-    service.git("switch", "--quiet", "main", cwd=folder)
-    service.git("config", "core.hooksPath", ".githooks", cwd=folder)
-    return folder
-
-
 def change(file: Path) -> None:
     file.write_text(file.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
 
 
 def test_a_pull_a_rebase_and_a_checkout_that_change_the_lock_say_so(
-    service: Service, project: Path
+    small: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    own = clone(service)
-    done = service.machine.condaw(own, "create")
+    service = Service(machine, tmp_path / "service")
+    service.push(small, "Begin")
+    own = service.clone()
+    service.git("switch", "--quiet", "main", cwd=own)
+    service.git("config", "core.hooksPath", ".githooks", cwd=own)
+    done = machine.condaw(own, "create")
     assert done.returncode == 0, done.stderr
 
     def says(*words: str) -> bool:
         return TOLD in service.git(*words, cwd=own).splitlines()
 
-    change(project / "README.md")
-    service.push(project, "Change the readme")
+    change(small / "README.md")
+    service.push(small, "Change the readme")
     assert not says("pull", "--quiet")
-    change(project / "conda-lock.yml")
-    service.push(project, "Change the lock")
+    change(small / "conda-lock.yml")
+    service.push(small, "Change the lock")
     assert says("pull", "--quiet")
     assert not says("switch", "--quiet", "--detach", "HEAD~1")
     assert says("switch", "--quiet", "main")
@@ -144,13 +128,11 @@ def test_a_pull_a_rebase_and_a_checkout_that_change_the_lock_say_so(
     change(own / "inventory.yml")
     service.git("commit", "--quiet", "--all", "--message", "Mine", cwd=own)
     assert says("pull", "--quiet", "--rebase")
-
-
-def test_without_a_python_git_works_as_without_the_hooks(service: Service) -> None:
-    tools = service.folder / "tools"
+    # Without a Python, git works as without the hooks.
+    tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("git", "sh", "dirname"):
         (tools / name).symlink_to(shutil.which(name) or name)
     words = ("git", "switch", "--quiet", "--detach", "HEAD")
-    done = service.machine.run(*words, cwd=clone(service), PATH=str(tools))
+    done = machine.run(*words, cwd=own, PATH=str(tools))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -66,7 +66,7 @@ def test_the_pip_that_python_carries_is_found_where_nothing_else_is(
 ) -> None:
     code = (
         "from condaw import engine; from condaw.base import process;"
-        "print(process.run(engine._installer()[:2]).stdout)"
+        "print(process.run(engine.pip()).stdout)"
     )
     done = machine.run(without_pip, "-c", code, cwd=locked, PATH="/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
@@ -144,7 +144,7 @@ def test_a_machine_that_no_package_fits_is_named_before_anything_is_fetched(
     monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(*change)
     with pytest.raises(CannotError) as error:
-        engine.ensure(engine.ENGINE)
+        engine._fetched(engine.ENGINE)
     assert problem in error.value.cause
     assert error.value.next_step.startswith("use ")
     assert not (tmp_path / "cache").exists()

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-from ci_runner import TOKEN, Service, github, gitlab
+from ci_runner import TOKEN, Job, Service, github, gitlab
 from machine import ROOT, Machine
 
 Bake = Callable[..., Path]
@@ -46,30 +45,21 @@ def ask_for_less(project: Path) -> None:
     file.write_text("".join(kept), encoding="utf-8")
 
 
-@pytest.fixture
-def gitlab_project(locked: Path, bake: Bake, channel: Path) -> Path:
-    """A locked project of the embedded channel with GitLab's CI."""
-    project = bake(project="demo", ci="gitlab", channel=channel.as_uri())
-    for name in ("environment.yml", "conda-lock.yml"):
-        (project / name).write_bytes((locked / name).read_bytes())
-    return project
-
-
 def test_the_linters_pass_the_generated_workflows_and_the_templates_own(
     bake: Bake, machine: Machine
 ) -> None:
-    public = bake(project="public") / ".github" / "workflows"
-    own = bake(project="own", channel="https://conda.example.invalid/team")
-    folders = [public, own / ".github" / "workflows", ROOT / ".github" / "workflows"]
-    files = [file for folder in folders for file in sorted(folder.glob("*.yml"))]
+    public = bake(project="public") / ".github"
+    own = bake(project="own", channel="https://conda.example.invalid/team") / ".github"
+    files = [
+        file
+        for folder in (public, own, ROOT / ".github")
+        for file in sorted(folder.glob("workflows/*.yml"))
+    ]
     for tool in GITHUB_LINTERS:
         lint(machine, tool, files)
-
-
-def test_dependabots_schema_passes_both_configurations(bake: Bake, machine: Machine) -> None:
-    files = [folder / ".github" / "dependabot.yml" for folder in (ROOT, bake())]
-    lint(machine, ["check-jsonschema", "--builtin-schema=vendor.dependabot"], files)
-    lint(machine, ["zizmor", "--offline", "--quiet", "--no-progress"], files)
+    updates = [folder / "dependabot.yml" for folder in (public, ROOT / ".github")]
+    lint(machine, ["check-jsonschema", "--builtin-schema=vendor.dependabot"], updates)
+    lint(machine, ["zizmor", "--offline", "--quiet", "--no-progress"], updates)
 
 
 def test_gitlabs_schema_passes_the_generated_pipeline(bake: Bake, machine: Machine) -> None:
@@ -91,18 +81,21 @@ def test_steps_that_windows_runs_too_are_single_commands_without_a_shells_syntax
                 assert not set(script.strip()) & set("\n$'\"\\|<>&;"), script
 
 
-def test_what_is_cached_is_what_condaw_caches_under_the_hash_of_what_it_installs(
-    bake: Bake,
-) -> None:
+def test_both_services_run_the_same_checks_and_cache_what_condaw_caches(bake: Bake) -> None:
     project = bake(project="a")
     job = load(project / ".github/workflows/ci.yml")["jobs"]["test"]
+    pipeline = load(bake(project="b", ci="gitlab") / ".gitlab-ci.yml")
+    assert pipeline["test"]["script"] == [step["run"] for step in job["steps"] if "run" in step]
     [cache] = [step["with"] for step in job["steps"] if "cache@" in step.get("uses", "")]
     assert job["env"]["CONDAW_CACHE"] == "${{ github.workspace }}/" + cache["path"]
-    pipeline = load(bake(project="b", ci="gitlab") / ".gitlab-ci.yml")
     [path] = pipeline["cache"]["paths"]
     assert pipeline["variables"]["CONDAW_CACHE"] == f"$CI_PROJECT_DIR/{path}"
     for pattern in [*re.findall(r"'([^']+)'", cache["key"]), *pipeline["cache"]["key"]["files"]]:
         assert list(project.glob(pattern)), pattern
+    # GitLab relocks only on a schedule that may push.
+    assert "rules" not in pipeline["test"]
+    scheduled = '$CI_PIPELINE_SOURCE == "schedule" && $RELOCK_TOKEN'
+    assert pipeline["relock"]["rules"] == [{"if": scheduled}]
 
 
 def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
@@ -123,54 +116,45 @@ def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
     assert service.run(second, job).code != 0
 
 
+def relocked(service: Service, project: Path, job: Callable[[Path], Job]) -> None:
+    """Run the job that relocks on a project whose lock has too much: it proposes the lock alone."""
+    ask_for_less(project)
+    service.push(project, "Begin")
+    workspace = service.clone()
+    (workspace / "README.md").write_text("changed\n", encoding="utf-8")
+    done = service.run(workspace, job(workspace))
+    assert done.code == 0, done.output
+    changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
+    assert changed.split() == ["conda-lock.yml"]
+    assert TOKEN not in done.output
+
+
 def test_githubs_relock_opens_a_pull_request_with_the_lock_alone(
     project: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    ask_for_less(project)
     service = Service(machine, tmp_path / "service", QUICK)
-    service.push(project, "Begin")
     asked = tmp_path / "asked"
     service.program(
         "gh", f'echo "$@" >> "{asked}"; [ "$1" = auth ] || cp "${{@: -1}}" "{asked}.md"'
     )
-    workspace = service.clone()
-    done = service.run(workspace, github(workspace, "relock.yml", "relock"))
-    assert done.code == 0, done.output
-    changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
-    assert changed.split() == ["conda-lock.yml"]
+    relocked(service, project, lambda workspace: github(workspace, "relock.yml", "relock"))
     assert "ruff" in asked.with_suffix(".md").read_text(encoding="utf-8")
     assert "pr create --head relock" in asked.read_text(encoding="utf-8")
-    assert TOKEN not in done.output
 
 
 def test_gitlabs_schedule_opens_a_merge_request_with_the_lock_alone(
-    gitlab_project: Path, machine: Machine, tmp_path: Path
+    locked: Path, bake: Bake, channel: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    ask_for_less(gitlab_project)
+    project = bake(project="demo", ci="gitlab", channel=channel.as_uri())
+    for name in ("environment.yml", "conda-lock.yml"):
+        (project / name).write_bytes((locked / name).read_bytes())
     service = Service(machine, tmp_path / "service", QUICK)
-    service.push(gitlab_project, "Begin")
     options = tmp_path / "options"
     hook = service.origin / "hooks" / "pre-receive"
     hook.write_text(f'#!/bin/sh\necho "$GIT_PUSH_OPTION_0" > "{options}"\n', encoding="utf-8")
     hook.chmod(0o755)
-    workspace = service.clone()
-    done = service.run(workspace, gitlab(workspace, service.origin, "relock"))
-    assert done.code == 0, done.output
-    changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
-    assert changed.split() == ["conda-lock.yml"]
+    relocked(service, project, lambda workspace: gitlab(workspace, service.origin, "relock"))
     assert options.read_text(encoding="utf-8").strip() == "merge_request.create"
-    assert TOKEN not in done.output
-
-
-def test_gitlab_checks_what_github_does_and_relocks_only_on_a_schedule_that_may_push(
-    bake: Bake,
-) -> None:
-    pipeline = load(bake(project="a", ci="gitlab") / ".gitlab-ci.yml")
-    steps = load(bake(project="b") / ".github/workflows/ci.yml")["jobs"]["test"]["steps"]
-    assert pipeline["test"]["script"] == [step["run"] for step in steps if "run" in step]
-    assert "rules" not in pipeline["test"]
-    scheduled = '$CI_PIPELINE_SOURCE == "schedule" && $RELOCK_TOKEN'
-    assert pipeline["relock"]["rules"] == [{"if": scheduled}]
 
 
 def test_the_example_branch_is_the_rendered_template_with_one_commit_for_each_change(

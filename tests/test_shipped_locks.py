@@ -11,16 +11,11 @@ import pytest
 import yaml
 from condaw.base.project import Project
 from condaw.lockfile import environment_yml, reader
-from machine import ROOT, Machine
+from locks import PROFILES, SHIPPED
+from machine import Machine
 from test_solve import CHECK_INPUT_HASH
 
-SHIPPED = ROOT / "templates" / "conda-lock"
 PLATFORMS = ["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"]
-PROFILES = {
-    f"python-{python}-paramiko-{paramiko}": {"python": python, "legacy_ssh": legacy}
-    for python in ("3.11", "3.12", "3.13", "3.14")
-    for paramiko, legacy in (("5", "no"), ("4", "yes"))
-}
 
 
 def test_there_is_one_lock_for_each_profile() -> None:

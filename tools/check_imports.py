@@ -73,7 +73,7 @@ def dot(condaw: Path) -> str:
 
 
 def main() -> None:
-    """Print what is wrong, or the graph."""
+    """Print the graph with `--dot`; otherwise exit with what is wrong, if anything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dot", action="store_true", help="print the graph")
     if parser.parse_args().dot:

@@ -2,9 +2,9 @@
 
     python tools/locks.py [--records FOLDER] [--check] [PROFILE...]
 
-FOLDER holds `<subdir>/repodata.json` as a channel has it. It is served on loopback and set up as
-a mirror in rattler's configuration, so the locks come out of `python -m condaw lock` as any
-project runs it, with the channel's public URLs in them. What changed is printed as Markdown.
+FOLDER holds `<subdir>/repodata.json`, as a channel does. It is served on loopback and configured
+as a mirror for rattler: `python -m condaw lock` runs as in any project, and writes the public
+URLs of the channel. What changed is printed as Markdown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def mirror(home: Path, url: str) -> None:
 
 
 def make(profile: str, home: Path) -> tuple[bytes, str]:
-    """The lock of one profile, and what changed in it as Markdown."""
+    """Lock one profile; return the lock, and what changed in it as Markdown."""
     template = home / "template"
     shipped = template / "templates" / "conda-lock" / f"{profile}.yml"
     new = not shipped.exists()
@@ -55,7 +55,7 @@ def make(profile: str, home: Path) -> tuple[bytes, str]:
 
 
 def run(module: list[str], home: Path, folder: Path = ROOT) -> str:
-    """What `python -m MODULE...` prints in `folder`, for a user with that home."""
+    """Run `python -m MODULE...` in `folder` as a user with that home; return its stdout."""
     env = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "CONDAW_CACHE": str(home)}
     return subprocess.run(
         [sys.executable, "-m", *module],
@@ -68,6 +68,7 @@ def run(module: list[str], home: Path, folder: Path = ROOT) -> str:
 
 
 def main() -> None:
+    """Make the locks of the chosen profiles, and print what changed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=Path, help="a copy of the channel's repodata")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if locks differ")

@@ -1,4 +1,4 @@
-"""A folder over http on loopback: a channel, an index or a mirror for tools and tests."""
+"""Serve a folder over http on loopback: a channel, an index or a mirror for tools and tests."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files and logs nothing."""
+    """A file server that logs nothing."""
 
     def log_message(self, *arguments: object) -> None:
-        pass
+        """Log nothing."""
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Each connection has a thread, and none waits to be let in."""
+    """A server with a thread for each connection."""
 
     daemon_threads = True
-    # Beyond it, Linux drops who knocks, and that one comes back in a second.
+    # Beyond it, Linux drops new connections, and clients try again after a second.
     request_queue_size = 128
 
 
 @contextmanager
 def running(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
-    """Let `server` answer from a thread of its own, until the block ends."""
+    """Run `server` in a thread until the block ends."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -39,7 +39,7 @@ def running(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
 
 @contextmanager
 def served(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
-    """The URL under which `handler` serves `folder`, until the block ends."""
+    """Serve `folder` with `handler` until the block ends; yield its URL."""
     bound = functools.partial(handler, directory=str(folder))
     with Server(("127.0.0.1", 0), bound) as server, running(server):
         yield f"http://127.0.0.1:{server.server_port}"

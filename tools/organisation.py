@@ -2,8 +2,8 @@
 
     python tools/organisation.py [--sizes FOLDER]
 
-Writes each table between its marks in the page. `--sizes` first measures the shipped locks again:
-FOLDER holds `<subdir>/repodata.json` as the channel has it.
+Each table is written between its marks in the page. `--sizes` first measures the shipped locks:
+FOLDER holds `<subdir>/repodata.json`, as the channel does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Figures = Mapping[str, Any]
 
 
 def tables(figures: Figures) -> dict[str, str]:
-    """The page's tables by their marks."""
+    """Return the page's tables by their marks."""
     return {
         "environment": environment_table(figures),
         "runs": runs_table(figures),
@@ -38,7 +38,7 @@ def tables(figures: Figures) -> dict[str, str]:
 
 
 def environment_table(figures: Figures) -> str:
-    """What one environment weighs: as packages, with the engine, unpacked."""
+    """Return the size of one environment: as packages, with the engine, and unpacked."""
     rows = []
     for platform, conda in figures["conda_mb"].items():
         packages = conda + figures["wheels_mb"]
@@ -48,7 +48,7 @@ def environment_table(figures: Figures) -> str:
 
 
 def runs_table(figures: Figures) -> str:
-    """What a day of CI costs, by what is kept between runs. Linux runners."""
+    """Return what a day of CI on Linux costs, by what is kept between runs."""
     packages = figures["conda_mb"]["linux-64"] + figures["wheels_mb"]
     everything = packages + figures["engine_mb"]
     changed = packages * figures["changed_share_of_a_relock"]
@@ -81,12 +81,12 @@ def runs_table(figures: Figures) -> str:
 
 
 def first_visits(runs: float, runners: int) -> float:
-    """The share of `runs` that meet a runner for the first time, if chance sends them there."""
+    """Return the share of `runs` that are the first on their runner, if runners are random."""
     return runners / runs * (1 - math.exp(-runs / runners))
 
 
 def store_table(figures: Figures) -> str:
-    """What is kept, and for how many."""
+    """Return how much disk mirrors, bundles and the engine take."""
     five = sum(figures["conda_mb"].values()) + 5 * figures["wheels_mb"]
     projects = figures["projects"]
     linux = figures["conda_mb"]["linux-64"] + figures["wheels_mb"]
@@ -102,26 +102,29 @@ def store_table(figures: Figures) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
 def mb(value: float) -> str:
+    """Return megabytes as text."""
     return f"{value:,.2f} MB" if value < 10 else f"{value:,.0f} MB"
 
 
 def tb(megabytes: float) -> str:
+    """Return megabytes as text, in terabytes."""
     return f"{megabytes / 1e6:,.1f} TB"
 
 
 def page(text: str, figures: Figures) -> str:
-    """The page with its tables computed from `figures`."""
+    """Return the page with its tables computed from `figures`."""
     made = tables(figures)
     return MARKED.sub(lambda match: f"{match[1]}{made[match[2]]}{match[3]}", text)
 
 
 def measured(records: Path) -> dict[str, Any]:
-    """The sizes of the shipped locks' conda packages, from the channel's records."""
+    """Return the sizes in MB of the shipped locks' conda packages; `records` has repodata."""
     sizes = {}
     for file in records.glob("*/repodata.json"):
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -145,6 +148,7 @@ def measured(records: Path) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Write the tables into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", type=Path, metavar="FOLDER", help="measure the shipped locks")
     arguments = parser.parse_args()

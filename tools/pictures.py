@@ -3,8 +3,8 @@
     python tools/pictures.py [NAME...]      # needs git, and graphviz for the diagrams
 
 Writes docs/pictures/NAME.svg. Terminals use the same stage as the transcripts: each command runs in
-a terminal of its own, and what it prints is drawn. Only what differs each time is replaced
-(uptimes, fingerprints of keys), and `...` stands for the beginning of a long output.
+a terminal, and what it prints is drawn. Only what differs each time is replaced (uptimes,
+fingerprints of keys), and `...` stands for the first lines of a long output.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ aria-labelledby="{unique_id}-title {unique_id}-desc" xmlns="http://www.w3.org/20
 </g>
 </svg>
 """
-# Over what graphviz writes, so that one file serves light and dark pages.
+# Overrides the colours of graphviz, so that one file works on light and dark pages.
 DIAGRAM_STYLE = """\
 <style>
 text { fill: #1f2430; font-family: system-ui, "DejaVu Sans", sans-serif; }
@@ -92,11 +92,11 @@ class Terminal:
     description: str
     commands: Sequence[str]
     unseen: Sequence[str] = ()
-    """Commands that run before."""
+    """Commands that run first, and are not shown."""
     last: int = 99
-    """How many lines of an output are shown, at most."""
+    """The number of lines of an output to show, at most."""
     in_project: bool = True
-    """Begin in a project that has its environment, else in an empty home."""
+    """Start in a project that has its environment, otherwise in an empty home."""
 
 
 TERMINALS = {
@@ -145,7 +145,7 @@ TERMINALS = {
 
 
 def run_in_terminal(command: str, cwd: Path, env: dict[str, str]) -> str:
-    """What `command` shows on a terminal, escape sequences included."""
+    """Return what `command` prints on a terminal, with escape sequences."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, WIDTH))
     child = subprocess.Popen(
@@ -162,14 +162,14 @@ def run_in_terminal(command: str, cwd: Path, env: dict[str, str]) -> str:
 
 
 def screen(raw: str) -> str:
-    """What stays on the screen: without drawn-over lines and what moves the cursor."""
+    """Return what stays on the screen: no overwritten lines, no cursor movements."""
     text = CONTROL.sub("", ERASED.sub("", raw.replace("\r\n", "\n")))
     text = UPTIME.sub("12d  4h  2m  12 days,  4:02", text)
     return FINGERPRINT.sub(f"SHA256:{'d2hhdCB5b3Ugc2Vl' * 3:.43}", text).rstrip("\n")
 
 
 def terminal(picture: Terminal, name: str, world: Stage) -> str:
-    """The picture as SVG."""
+    """Run the commands of `picture` on the stage, and return the terminal as SVG."""
     home = world.account("ada")
     folder = project(world, home) if picture.in_project else home
     env = {**world.env(home), "COLUMNS": str(WIDTH)}
@@ -194,7 +194,7 @@ def terminal(picture: Terminal, name: str, world: Stage) -> str:
 
 
 def diagram(source: Path) -> str:
-    """A `.dot` file as SVG. Its name is the title, its label the description."""
+    """Return a `.dot` file as SVG; the graph's name is the title, its label the description."""
     text = source.read_text(encoding="utf-8")
     title, label = (re.search(p, text) for p in (r'digraph "(.*?)"', r'\n  label="(.*?)";'))
     assert title and label, f"{source} has no name or no label"
@@ -214,6 +214,7 @@ def diagram(source: Path) -> str:
 
 
 def main() -> None:
+    """Draw the chosen pictures."""
     diagrams = {source.stem: source for source in PICTURES.glob("*.dot")}
     known = [*TERMINALS, *diagrams]
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])

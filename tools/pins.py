@@ -1,6 +1,6 @@
 """Write the hash-pinned requirement files from their `.in` files (run by `make pins`).
 
-The engine must fit under conda-lock: so both are resolved together, and each file gets its part.
+The engine must work with conda-lock, so both are resolved together, and each file gets its part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ def compile_pins(
     without: list[str] | None = None,
     dependencies: bool = True,
 ) -> None:
-    """Resolve `sources` for all platforms, for Python from `python` on: wheels, with sha256."""
+    """Write the pins of `sources` to `output`: wheels for all platforms, with sha256.
+
+    `python` is the oldest Python to support. Raises CalledProcessError if uv finds no solution.
+    """
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--upgrade", "--generate-hashes"]
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--no-emit-index-url"]
     command += ["--python-version", python]
@@ -44,11 +47,12 @@ def compile_pins(
 
 
 def names(pins: Path) -> list[str]:
-    """The packages that a pin file names."""
+    """Return the names of the packages in a pin file."""
     return sorted(set(re.findall(r"^([\w.-]+)==", pins.read_text(encoding="utf-8"), re.M)))
 
 
 def main() -> None:
+    """Write all pin files."""
     engine, relock = ROOT / "tools" / "engine.in", ROOT / "tools" / "relock.in"
     with tempfile.TemporaryDirectory() as scratch:
         both = Path(scratch, "both.txt")

@@ -1,4 +1,4 @@
-"""An SSH server on loopback that runs what it is asked to run: a host for the sample to visit."""
+"""An SSH server on loopback that runs any command: a host for the sample to connect to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Server:
 
 @contextmanager
 def ssh_server(folder: Path) -> Iterator[Server]:
-    """Serve a shell on 127.0.0.1, for one key made in `folder`; ends with the block."""
+    """Serve a shell on 127.0.0.1 until the block ends, for one key, which is made in `folder`."""
     client_key, host_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
     key, allowed, known_hosts = (folder / name for name in ("id", "allowed", "known_hosts"))
     key.write_bytes(client_key.export_private_key())
@@ -65,7 +65,7 @@ def ssh_server(folder: Path) -> Iterator[Server]:
 
 
 async def _shell(process: asyncssh.SSHServerProcess[str]) -> None:
-    """A shell, interactive or with a command, on pipes: what netmiko types reaches it."""
+    """Run a shell on pipes, interactive or with a command: it gets what netmiko types."""
     command = ["-c", process.command] if process.command else ["-i"]
     child = await asyncio.create_subprocess_exec(
         "sh",

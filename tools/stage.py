@@ -1,7 +1,7 @@
-"""A small world in a folder, for transcripts and pictures: accounts, a channel, git, a host.
+"""A stage in a folder, for transcripts and pictures: accounts, a channel, git repositories, a host.
 
-Nothing on it is imitated: the commands are the real ones, on the embedded channel and on loopback.
-Only paths are shown as they would be elsewhere: FOLDER/home/ada as /home/ada.
+The commands are real, on the embedded channel and on loopback. Only paths are shown as they would
+be on a normal machine: FOLDER/home/ada as /home/ada.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from template import export
 BUILD = Path(__file__).resolve().parent.parent / "build"
 TEMPLATE = "OWNER/cookiecutter-condaw"
 PROGRAMS = "bash cat cp diff env find git grep head ls mkdir mv readlink rm sed sh tail touch uname"
-"""What is on PATH besides Python's own: no compiler, as on a machine to which nobody has seen."""
+"""The programs on PATH besides Python's: no compiler, as on a fresh machine."""
 ACCOUNT_FILES = {
     ".gitconfig": """\
 [user]
@@ -61,7 +61,7 @@ class Stage:
     extra: dict[str, str] = field(default_factory=dict)
 
     def account(self, name: str) -> Path:
-        """The home of `name`, made with its settings if it is not there."""
+        """Return the home of `name`, with fresh settings; make it if it is missing."""
         home = self.folder / "home" / name
         for path, text in self.files.items():
             (home / path).parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class Stage:
         return home
 
     def env(self, home: Path) -> dict[str, str]:
-        """The variables of a session: this machine's way to PyPI, and nothing else of its user."""
+        """Return the variables of a session: the settings for PyPI are kept, no others."""
         network = ("PIP_", "UV_", "SSL_", "REQUESTS_CA", "HTTP", "NO_PROXY", "http", "no_proxy")
         kept = {name: text for name, text in os.environ.items() if name.startswith(network)}
         return {
@@ -88,20 +88,20 @@ class Stage:
         }
 
     def real(self, text: str) -> str:
-        """`text` with the paths that are shown replaced by those that exist."""
+        """Return `text` with each path that is shown replaced by the one that exists."""
         for top in ("home", "srv"):
             text = text.replace(f"/{top}/", f"{self.folder}/{top}/")
         return text.replace("/usr/bin", str(Path(sys.executable).parent))
 
     def shown(self, text: str) -> str:
-        """`text` without a trace of where the stage stands."""
+        """Return `text` with each path as it is shown, without the folder of the stage."""
         text = text.replace(str(Path(sys.executable).parent), "/usr/bin")
         return text.replace(str(self.folder), "")
 
 
 @contextlib.contextmanager
 def stage(folder: Path) -> Iterator[Stage]:
-    """A stage in `folder`, which must not exist; its host answers until the block ends."""
+    """Make a stage in `folder`, which must not exist; its host answers until the block ends."""
     folder = folder.resolve()
     programs, served = folder / "bin", folder / "srv"
     programs.mkdir(parents=True)
@@ -126,7 +126,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 
 def _publish(folder: Path) -> None:
-    """Put the template where cookiecutter's `gh:` finds it, and an empty repository for a team."""
+    """Put the template where cookiecutter's `gh:` finds it; make an empty repository for a team."""
     repository = folder / "srv" / "git" / f"{TEMPLATE}.git"
     export(repository)
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
@@ -138,9 +138,9 @@ def _publish(folder: Path) -> None:
 
 
 def project(stage: Stage, home: Path) -> Path:
-    """`ssh-uptime` in `home`: generated, locked, made, under version control.
+    """Return `ssh-uptime` in `home`: generated, locked, created, and committed to git.
 
-    One that is there already, from another page, is put back to its beginning.
+    If another page left one, it is reset. Raises RuntimeError with the output if a command fails.
     """
     folder = home / "ssh-uptime"
     create = ["python", "-m", "condaw", "create", "--quiet"]

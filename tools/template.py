@@ -1,4 +1,4 @@
-"""The template alone, without the rest of this repository and what is built in it."""
+"""The template alone, without the rest of this repository and its build products."""
 
 from __future__ import annotations
 

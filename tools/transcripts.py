@@ -2,15 +2,15 @@
 
     python tools/transcripts.py [--write] [PAGE...]
 
-In a ```console block each line after `$ ` is a command, and what follows is its output. `...`
-stands for anything; numbers, versions and digests may differ. Commands of a page run one after the
-other in one shell. HTML comments direct what readers need not see:
+In a ```console block, `$ ` starts a command, and the lines after it are its output. `...` matches
+anything; numbers, versions and digests may differ. The commands of a page run one after the other
+in one shell. HTML comments say what readers need not see:
 
-    <!-- stage: project -->   before the first block: begin in a project with its environment
-    <!-- $ COMMAND -->        run this here, unseen
-    <!-- exit 1 -->           the next command ends with this code, not with 0
+    <!-- stage: project -->   before the first block: start in a project with its environment
+    <!-- $ COMMAND -->        run this command here
+    <!-- exit 1 -->           the next command exits with this code, not with 0
 
-`--write` puts in what was printed where it differs.
+`--write` replaces the output that differs.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ VARIABLE = re.compile(r"\b[0-9a-f]{10,}\b|\bh[0-9a-f]{10}_0\w*|\d+(\.\d+)*|cp3\d
 
 @dataclass
 class Step:
-    """One command of a page, and where its output stands in it."""
+    """One command of a page, and where its output is in the text."""
 
     command: str
     wanted: str | None
-    """None for a command that readers do not see."""
+    """The output on the page; None for a command that readers do not see."""
     code: int = 0
     start: int = 0
     end: int = 0
@@ -63,11 +63,11 @@ class Difference:
 
     def __str__(self) -> str:
         head = f"{self.page.name}: $ {self.step.command}\nexit code {self.code}"
-        return f"{head}, {self.step.code} wanted\n{self.printed}"
+        return f"{head}, expected {self.step.code}\n{self.printed}"
 
 
 def groups() -> list[list[Path]]:
-    """The pages that have something to run: those that begin in a project share a stage."""
+    """Return the pages with something to run; those that start in a project share a stage."""
     texts = {page: page.read_text(encoding="utf-8") for page in sorted(DOCS.rglob("*.md"))}
     runnable = {page: text for page, text in texts.items() if "```console" in text}
     together = [page for page, text in runnable.items() if IN_PROJECT in text]
@@ -75,7 +75,7 @@ def groups() -> list[list[Path]]:
 
 
 def steps(text: str) -> Iterator[Step]:
-    """The commands of a page, in its order."""
+    """Yield the commands of a page in order."""
     code = 0
     for match in STEP.finditer(text):
         directive = match["directive"] or ""
@@ -90,7 +90,7 @@ def steps(text: str) -> Iterator[Step]:
 
 
 def _block(block: str, offset: int, indent: str) -> Iterator[Step]:
-    """The commands of one block; `offset` is where it begins in the page."""
+    """Yield the commands of one block; `offset` is where it starts in the page."""
     prompts = [match.start() for match in re.finditer(rf"^{indent}\$ ", block, re.MULTILINE)]
     for begin, end in zip(prompts, [*prompts[1:], len(block)], strict=True):
         line, _, output = block[begin:end].partition("\n")
@@ -100,14 +100,14 @@ def _block(block: str, offset: int, indent: str) -> Iterator[Step]:
 
 
 def matches(wanted: str, printed: str) -> bool:
-    """Whether `printed` is what the page shows, apart from what differs between machines."""
+    """Return whether `printed` is what the page shows, but for what differs between machines."""
     masked = VARIABLE.sub("0", " ".join(wanted.split()))
     pattern = ".*".join(re.escape(part.strip()) for part in masked.split("..."))
     return bool(re.fullmatch(pattern, VARIABLE.sub("0", " ".join(printed.split())), re.DOTALL))
 
 
 class Shell:
-    """One shell in which the commands of a page run."""
+    """A shell in which the commands of a page run."""
 
     def __init__(self, world: Stage, home: Path, folder: Path) -> None:
         self._world = world
@@ -122,7 +122,10 @@ class Shell:
         )
 
     def run(self, command: str) -> tuple[str, int]:
-        """What `command` prints, stdout and stderr together, and its exit code."""
+        """Run `command`; return its stdout and stderr together, and its exit code.
+
+        Raises RuntimeError if the shell ends.
+        """
         assert self._shell.stdin and self._shell.stdout
         self._shell.stdin.write(
             f"{{ {self._world.real(command)}\n}} </dev/null\nprintf '\\n{END} %s\\n' $?\n"
@@ -137,11 +140,12 @@ class Shell:
         raise RuntimeError(f"the shell ended at: {command}")
 
     def close(self) -> None:
+        """End the shell."""
         self._shell.communicate()
 
 
 def differences(pages: Sequence[Path]) -> list[Difference]:
-    """Run pages on a stage of their own, one after the other; what did not come out as they say."""
+    """Run pages one after the other on one stage, and return what differs from them."""
     found = []
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder, "stage")) as world:
         home = world.account("ada")
@@ -158,7 +162,7 @@ def differences(pages: Sequence[Path]) -> list[Difference]:
 
 
 def rewritten(text: str, found: Sequence[Difference]) -> str:
-    """The page with what was printed in place of what differs."""
+    """Return the page with what was printed in place of what differs."""
     for each in reversed(found):
         step = each.step
         if step.wanted is not None:
@@ -168,8 +172,9 @@ def rewritten(text: str, found: Sequence[Difference]) -> str:
 
 
 def main() -> None:
+    """Run the chosen pages, and print what differs; exit with 1 if anything does."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="put in what was printed")
+    parser.add_argument("--write", action="store_true", help="replace the output that differs")
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE")
     arguments = parser.parse_args()
     chosen = [page.resolve() for page in arguments.pages]

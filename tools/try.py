@@ -1,7 +1,7 @@
-"""`make try`: the whole story on this machine, from nothing to a verified environment.
+"""`make try`: go from nothing to a verified environment on this machine.
 
 Makes the local conda channel, generates a project that uses it, lets the hooks lock, create and
-verify its environment, and reads the uptime of a host over SSH. Everything stays in build/.
+verify its environment, and reads the uptime of a host over SSH. All files stay in build/.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ BUILD = Path(__file__).resolve().parent.parent / "build"
 
 
 def show(command: list[str], cwd: Path) -> None:
-    """Run `command` as a person would, with the command itself on the screen."""
+    """Print and run `command`; exit with a message if it fails."""
     name = Path(command[0]).stem
     print(f"\n$ {shlex.join([name, *command[1:]])}", flush=True)
     env = {**os.environ, "CONDAW_CACHE": str(BUILD / "cache")}
     code = subprocess.run(command, cwd=cwd, env=env, check=False).returncode
     if code:
-        sys.exit(f"make try: this ended with exit code {code}; the lines above say why")
+        sys.exit(f"make try: exit code {code}; the lines above say why")
 
 
 def main() -> None:
+    """Run each step, and print the time it took in all."""
     began = time.monotonic()
     print("Making a conda channel from this Python and PyPI wheels ...", flush=True)
     url = channel(BUILD).as_uri()

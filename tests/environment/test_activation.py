@@ -34,8 +34,10 @@ def test_a_foreign_pythonhome_does_not_break_it(shown: Path, machine: Machine) -
     assert "PYTHONHOME" not in activated(shown, machine)
 
 
-def test_variables_and_scripts_of_packages_take_effect(made: Path, machine: Machine) -> None:
-    prefix = made / ".conda"
+def test_variables_and_scripts_of_packages_take_effect_and_a_broken_script_is_a_sentence(
+    small_made: Path, machine: Machine
+) -> None:
+    prefix = small_made / ".conda"
     (prefix / "etc" / "conda" / "env_vars.d").mkdir(parents=True)
     (prefix / "etc" / "conda" / "env_vars.d" / "a.json").write_text('{"FROM_PACKAGE": "one"}')
     (prefix / "conda-meta" / "state").write_text('{"env_vars": {"FROM_STATE": "two"}}')
@@ -43,17 +45,12 @@ def test_variables_and_scripts_of_packages_take_effect(made: Path, machine: Mach
     scripts.mkdir()
     (scripts / "10-first.sh").write_text('export ORDER="first $FROM_STATE"\necho noise\n')
     (scripts / "20-second.sh").write_text('export ORDER="$ORDER second"\nexport LINES_="a\nb"\n')
-    env = activated(made, machine)
+    env = activated(small_made, machine)
     assert env["FROM_PACKAGE"] == "one"
     assert env["ORDER"] == "first two second"
     assert env["LINES_"] == "a\nb"
-
-
-def test_a_broken_activation_script_is_a_sentence(made: Path, machine: Machine) -> None:
-    scripts = made / ".conda" / "etc" / "conda" / "activate.d"
-    scripts.mkdir(parents=True)
     (scripts / "broken.sh").write_text("exit 9\n")
-    done = machine.condaw(made, "run", "--", "true")
+    done = machine.condaw(small_made, "run", "--", "true")
     assert done.returncode == 3
     assert "the activation scripts in .conda/etc/conda/activate.d failed" in done.stderr
     assert "Traceback" not in done.stderr

@@ -188,14 +188,14 @@ def test_a_post_link_script_is_not_run_even_where_rattler_is_told_to_run_them(
 
 
 def test_an_environment_with_a_file_outside_of_it_is_not_put_in_its_place(
-    project: Path, machine: Machine, tmp_path: Path
+    small: Path, machine: Machine, tmp_path: Path
 ) -> None:
     name = "evil-of-create"
-    add(project, conda(tmp_path / "evil", name, [member("x")], [entry(f"../{name}-1.0-0/x")]))
-    done = machine.condaw(project, "create")
+    add(small, conda(tmp_path / "evil", name, [member("x")], [entry(f"../{name}-1.0-0/x")]))
+    done = machine.condaw(small, "create")
     assert done.returncode == 3
     assert f"what was installed is not what is locked: {name}: ../{name}-1.0-0/x" in done.stderr
-    assert not (project / ".conda").exists()
+    assert not (small / ".conda").exists()
 
 
 INFO = "evil-1.0.dist-info"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -57,7 +56,7 @@ def test_a_path_is_refused_for_the_signs_that_break_environments_there(
 
 
 def old_environment_is_there(project: Path, machine: Machine) -> bool:
-    done = machine.condaw(project, "run", "--", "python", "-c", "import paramiko")
+    done = machine.condaw(project, "run", "--", "python", "-c", "import iniconfig")
     return done.returncode == 0 and not any((project / name).exists() for name in LITTER)
 
 
@@ -74,20 +73,19 @@ def test_a_local_archive_that_is_not_the_locked_one_is_refused_and_named(
 
 
 def test_a_download_with_another_hash_is_refused_then_healed_by_the_right_one(
-    own_channel: Path, project: Path, machine: Machine, tmp_path: Path
+    own_channel: Path, small: Path, fresh: Machine
 ) -> None:
-    machine = replace(machine, cache=tmp_path / "cache")
-    path = archive(own_channel, "rich")
+    path = archive(own_channel, "iniconfig")
     good = path.read_bytes()
     replace_by_another(path)
     with served(own_channel) as url:
-        point(project, own_channel.as_uri(), url)
-        done = machine.condaw(project, "create")
+        point(small, own_channel.as_uri(), url)
+        done = fresh.condaw(small, "create")
         assert done.returncode == 3
         assert "the conda packages could not be installed" in done.stderr
-        assert "rich" in done.stderr
+        assert "iniconfig" in done.stderr
         path.write_bytes(good)
-        assert machine.condaw(project, "create").returncode == 0
+        assert fresh.condaw(small, "create").returncode == 0
 
 
 IMPATIENT = """
@@ -102,74 +100,65 @@ process.finish(main(["create"]))
 
 @pytest.mark.parametrize("handler", [Halting, HaltingBeforeHeaders])
 def test_a_server_that_goes_silent_is_given_up_with_a_sentence(
-    handler: type[Halting],
-    own_channel: Path,
-    project: Path,
-    machine: Machine,
-    tmp_path: Path,
+    handler: type[Halting], own_channel: Path, small: Path, fresh: Machine
 ) -> None:
-    machine = replace(machine, cache=tmp_path / "cache")
     handler.over = threading.Event()
     with served(own_channel, handler) as url:
-        point(project, own_channel.as_uri(), url)
-        done = machine.run(sys.executable, "-c", IMPATIENT, cwd=project)
+        point(small, own_channel.as_uri(), url)
+        done = fresh.run(sys.executable, "-c", IMPATIENT, cwd=small)
         handler.over.set()
     assert_told(done, "the server has sent nothing for 1.5 s", "check the network and the proxy")
-    assert not (project / ".conda").exists()
+    assert not (small / ".conda").exists()
 
 
-def test_a_slow_server_is_no_silent_one(
-    own_channel: Path, project: Path, machine: Machine, tmp_path: Path
-) -> None:
-    machine = replace(machine, cache=tmp_path / "cache")
+def test_a_slow_server_is_no_silent_one(own_channel: Path, small: Path, fresh: Machine) -> None:
     with served(own_channel, Dripping) as url:
-        point(project, own_channel.as_uri(), url)
-        done = machine.run(sys.executable, "-c", IMPATIENT, cwd=project)
+        point(small, own_channel.as_uri(), url)
+        done = fresh.run(sys.executable, "-c", IMPATIENT, cwd=small)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_failed_repair_leaves_the_old_environment_and_no_litter(
-    own_channel: Path, project: Path, machine: Machine
+    own_channel: Path, small_made: Path, machine: Machine
 ) -> None:
-    assert machine.condaw(project, "create").returncode == 0
-    empty(archive(own_channel, "rich"))
-    assert machine.condaw(project, "create", "--repair").returncode == 3
-    assert old_environment_is_there(project, machine)
+    empty(archive(own_channel, "iniconfig"))
+    assert machine.condaw(small_made, "create", "--repair").returncode == 3
+    assert old_environment_is_there(small_made, machine)
 
 
 def test_an_index_that_is_gone_is_named_while_the_old_environment_stays(
-    made: Path, machine: Machine
+    small_made: Path, machine: Machine, tmp_path: Path
 ) -> None:
-    shutil.rmtree(machine.cache / "uv", ignore_errors=True)
-    done = machine.condaw(made, "create", "--repair", **CLOSED)
+    without_wheels = replace(machine, cache=tmp_path / "cache")
+    done = without_wheels.condaw(small_made, "create", "--repair", **CLOSED)
     assert done.returncode == 3
     assert "condaw: cannot create: the PyPI packages could not be installed" in done.stderr
-    assert old_environment_is_there(made, machine)
+    assert old_environment_is_there(small_made, machine)
 
 
 def test_an_environment_moved_away_by_a_killed_run_is_put_back(
-    made: Path, machine: Machine
+    small_made: Path, machine: Machine
 ) -> None:
-    (made / ".conda").rename(made / ".conda.old")
-    done = machine.condaw(made, "create", **CLOSED)
+    (small_made / ".conda").rename(small_made / ".conda.old")
+    done = machine.condaw(small_made, "create", **CLOSED)
     assert done.returncode == 0, done.stderr
-    assert old_environment_is_there(made, machine)
+    assert old_environment_is_there(small_made, machine)
 
 
-def test_conda_finds_the_environment_in_its_list_once(made: Path, machine: Machine) -> None:
-    assert machine.condaw(made, "create", "--repair").returncode == 0
+def test_conda_finds_the_environment_in_its_list_once(small_made: Path, machine: Machine) -> None:
+    assert machine.condaw(small_made, "create", "--repair").returncode == 0
     listing = (machine.home / ".conda" / "environments.txt").read_text(encoding="utf-8")
-    assert listing == f"{made / '.conda'}\n"
+    assert listing == f"{small_made / '.conda'}\n"
 
 
-def test_another_build_backend_is_fetched_and_used(project: Path, machine: Machine) -> None:
-    pyproject = project / "pyproject.toml"
+def test_another_build_backend_is_fetched_and_used(small: Path, machine: Machine) -> None:
+    pyproject = small / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
     text = text.replace('requires = ["uv_build>=0.9,<0.14"]', 'requires = ["flit_core"]')
     text = text.replace('build-backend = "uv_build"', 'build-backend = "flit_core.buildapi"')
     text += '\n[tool.flit.module]\nname = "demo"\n'
     pyproject.write_text(text, encoding="utf-8")
-    done = machine.condaw(project, "create")
+    done = machine.condaw(small, "create")
     assert done.returncode == 0, done.stderr
 
 

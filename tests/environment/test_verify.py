@@ -11,29 +11,39 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from archives import wheel
+from harm import rewrite
 from machine import VERSION, Machine
 
 SITE = f"lib/python{VERSION}/site-packages"
 PARAMIKO = f"{SITE}/paramiko/client.py"
 NETMIKO = f"{SITE}/netmiko/__init__.py"
+# In a small environment: a file of a conda package, and one of a wheel.
+INICONFIG = f"{SITE}/iniconfig/__init__.py"
+TEXTFSM = f"{SITE}/textfsm/__init__.py"
 
 
-def rewrite(path: Path, content: bytes) -> None:
-    """Change a file of this environment alone: its hard-linked twin in the cache stays."""
-    path.unlink()
-    path.write_bytes(content)
+Damage = Callable[[Path], str]
 
 
-def changed(prefix: Path) -> str:
-    path = prefix / PARAMIKO
-    rewrite(path, path.read_bytes()[:-1] + b"#")
-    return PARAMIKO
+def edited(name: str, change: Callable[[bytes], bytes]) -> Damage:
+    """Return a damage: another content of the file `name`."""
+
+    def damage(prefix: Path) -> str:
+        rewrite(prefix / name, change((prefix / name).read_bytes()))
+        return name
+
+    return damage
 
 
-def truncated(prefix: Path) -> str:
-    name = f"{SITE}/paramiko/agent.py"
-    rewrite(prefix / name, (prefix / name).read_bytes()[:100])
-    return name
+def removed(name: str) -> Damage:
+    """Return a damage: the file `name` is gone."""
+
+    def damage(prefix: Path) -> str:
+        (prefix / name).unlink()
+        return name
+
+    return damage
 
 
 def swapped(prefix: Path) -> str:
@@ -42,21 +52,6 @@ def swapped(prefix: Path) -> str:
     rewrite(one, second)
     rewrite(two, first)
     return f"{SITE}/paramiko/sftp.py"
-
-
-def wheel_changed(prefix: Path) -> str:
-    rewrite(prefix / NETMIKO, b"")
-    return NETMIKO
-
-
-def removed(prefix: Path) -> str:
-    (prefix / SITE / "paramiko" / "util.py").unlink()
-    return f"{SITE}/paramiko/util.py"
-
-
-def wheel_removed(prefix: Path) -> str:
-    (prefix / SITE / "netmiko" / "utilities.py").unlink()
-    return f"{SITE}/netmiko/utilities.py"
 
 
 def added(prefix: Path) -> str:
@@ -77,11 +72,6 @@ def link_made_a_file(prefix: Path) -> str:
     link.unlink()
     link.write_bytes(content)
     return "bin/python3"
-
-
-def script_changed(prefix: Path) -> str:
-    rewrite(prefix / "bin" / "pytest", b"#!/bin/sh\n")
-    return "bin/pytest"
 
 
 def link_to_a_copy(prefix: Path) -> str:
@@ -148,27 +138,27 @@ def project_link_removed(prefix: Path) -> str:
 
 
 # Each harms something of its own and gives the path or package that the finding has to name.
-DAMAGES: dict[Callable[[Path], str], str] = {
-    changed: "file-changed",
-    truncated: "file-changed",
-    swapped: "file-changed",
-    wheel_changed: "file-changed",
-    removed: "file-missing",
-    wheel_removed: "file-missing",
-    added: "file-foreign",
-    link_redirected: "file-changed",
-    link_made_a_file: "file-changed",
-    script_changed: "file-changed",
-    link_to_a_copy: "file-changed",
-    mode_changed: "file-mode",
-    wheel_mode_changed: "file-mode",
-    file_and_its_record_changed: "record-changed",
-    record_of_a_wheel_changed: "record-changed",
-    record_removed: "package-missing",
-    record_of_another_build: "package-differs",
-    wheel_of_another_version: "package-differs",
-    project_link_removed: "project-missing",
-}
+DAMAGES: list[tuple[str, Damage]] = [
+    ("file-changed", edited(PARAMIKO, lambda content: content[:-1] + b"#")),
+    ("file-changed", edited(f"{SITE}/paramiko/agent.py", lambda content: content[:100])),
+    ("file-changed", edited(NETMIKO, lambda _: b"")),
+    ("file-changed", edited("bin/pytest", lambda _: b"#!/bin/sh\n")),
+    ("file-changed", swapped),
+    ("file-changed", link_redirected),
+    ("file-changed", link_made_a_file),
+    ("file-changed", link_to_a_copy),
+    ("file-missing", removed(f"{SITE}/paramiko/util.py")),
+    ("file-missing", removed(f"{SITE}/netmiko/utilities.py")),
+    ("file-foreign", added),
+    ("file-mode", mode_changed),
+    ("file-mode", wheel_mode_changed),
+    ("record-changed", file_and_its_record_changed),
+    ("record-changed", record_of_a_wheel_changed),
+    ("package-missing", record_removed),
+    ("package-differs", record_of_another_build),
+    ("package-differs", wheel_of_another_version),
+    ("project-missing", project_link_removed),
+]
 
 
 def findings(project: Path, machine: Machine) -> list[dict[str, str]]:
@@ -181,7 +171,7 @@ def findings(project: Path, machine: Machine) -> list[dict[str, str]]:
 def test_every_damage_is_found_and_named_and_one_repair_mends_them_all(
     made: Path, machine: Machine
 ) -> None:
-    wanted = {(kind, damage(made / ".conda")) for damage, kind in DAMAGES.items()}
+    wanted = {(kind, damage(made / ".conda")) for kind, damage in DAMAGES}
     found = {(f["kind"], f["path"] or f["package"]) for f in findings(made, machine)}
     assert wanted - found == set()
     repaired = machine.condaw(made, "create", "--repair")
@@ -189,37 +179,12 @@ def test_every_damage_is_found_and_named_and_one_repair_mends_them_all(
     assert findings(made, machine) == []
 
 
-def test_pip_install_behind_its_back_is_found(made: Path, machine: Machine) -> None:
-    wheel = made / "sneaky-1.0-py3-none-any.whl"
-    make_wheel(wheel)
-    words = ["-m", "pip", "install", "--no-deps", "--no-index", str(wheel)]
-    installed = machine.condaw(made, "run", "--", "python", *words)
-    assert installed.returncode == 0, installed.stdout + installed.stderr
-    found = findings(made, machine)
-    assert [f["kind"] for f in found] == ["package-extra"]
-    assert found[0]["package"] == "sneaky"
-
-
-def make_wheel(path: Path) -> None:
-    import zipfile
-
-    info = "sneaky-1.0.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("sneaky.py", "")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: sneaky\nVersion: 1.0\n")
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        rows = ["sneaky.py,,", f"{info}/METADATA,,", f"{info}/WHEEL,,", f"{info}/RECORD,,"]
-        archive.writestr(f"{info}/RECORD", "\n".join(rows) + "\n")
-
-
-def test_a_finding_says_what_to_do(made: Path, machine: Machine) -> None:
-    changed(made / ".conda")
-    done = machine.condaw(made, "verify")
+def test_a_finding_says_what_to_do(small_made: Path, machine: Machine) -> None:
+    rewrite(small_made / ".conda" / INICONFIG, b"")
+    done = machine.condaw(small_made, "verify")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        f"condaw: file-changed: paramiko: {PARAMIKO} is not the file that was installed",
+        f"condaw: file-changed: iniconfig: {INICONFIG} is not the file that was installed",
         "condaw: 1 finding; to repair: python -m condaw create --repair",
     ]
 
@@ -239,37 +204,37 @@ def test_a_day_of_work_leaves_nothing_to_find(made: Path, machine: Machine) -> N
     kernel.write_text("{}", encoding="utf-8")
     assert list((made / ".conda" / SITE / "netmiko").rglob("*.pyc"))
     assert findings(made, machine) == []
+    # What pip has installed behind its back is found.
+    words = ["-m", "pip", "install", "--no-deps", "--no-index"]
+    path = wheel(made, "sneaky", {"sneaky.py": b""})
+    done = machine.condaw(made, "run", "--", "python", *words, str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = findings(made, machine)
+    assert [(f["kind"], f["package"]) for f in found] == [("package-extra", "sneaky")]
 
 
 def test_an_edit_in_one_environment_does_not_reach_the_next(
-    project: Path, locked: Path, machine: Machine, tmp_path: Path
+    small: Path, small_locked: Path, machine: Machine, tmp_path: Path
 ) -> None:
     machine = replace(machine, cache=tmp_path / "cache")  # what is edited is in it, too
-    assert machine.condaw(project, "create").returncode == 0
-    for name in (PARAMIKO, NETMIKO):
-        path = project / ".conda" / name
-        with path.open("ab") as out:  # in place: the hard-linked twins in the caches change too
+    assert machine.condaw(small, "create").returncode == 0
+    for name in (INICONFIG, TEXTFSM):
+        with (small / ".conda" / name).open("ab") as out:  # in place: twins in the caches change
             out.write(b"# edited\n")
-    other = Path(shutil.copytree(locked, tmp_path / "other"))
+    other = Path(shutil.copytree(small_locked, tmp_path / "other"))
     done = machine.condaw(other, "create")
     assert done.returncode == 0, done.stderr
     assert findings(other, machine) == []
-
-
-def test_a_mode_changed_in_the_cache_as_well_is_mended(
-    project: Path, machine: Machine, tmp_path: Path
-) -> None:
-    machine = replace(machine, cache=tmp_path / "cache")
-    assert machine.condaw(project, "create").returncode == 0
-    for name in (PARAMIKO, NETMIKO):
-        (project / ".conda" / name).chmod(0o666)  # of the hard-linked twins in the caches, too
-    assert {(f["kind"], f["path"]) for f in findings(project, machine)} == {
-        ("file-mode", PARAMIKO),
-        ("file-mode", NETMIKO),
+    # Nor does a mode that was changed.
+    for name in (INICONFIG, TEXTFSM):
+        (other / ".conda" / name).chmod(0o666)
+    assert {(f["kind"], f["path"]) for f in findings(other, machine)} == {
+        ("file-mode", INICONFIG),
+        ("file-mode", TEXTFSM),
     }
-    assert machine.condaw(project, "create", "--repair").returncode == 0
-    assert findings(project, machine) == []
-    assert (project / ".conda" / PARAMIKO).stat().st_mode & 0o777 == 0o644
+    assert machine.condaw(other, "create", "--repair").returncode == 0
+    assert findings(other, machine) == []
+    assert (other / ".conda" / INICONFIG).stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize(
@@ -280,19 +245,16 @@ def test_a_mode_changed_in_the_cache_as_well_is_mended(
     ],
 )
 def test_a_smoke_command_that_fails_is_a_finding(
-    smoke: list[list[str]], words: str, made: Path, machine: Machine
+    smoke: list[list[str]], words: str, small: Path, machine: Machine
 ) -> None:
-    change_smoke(made, json.dumps(smoke))
-    done = machine.condaw(made, "create")
+    change_smoke(small, json.dumps(smoke))
+    done = machine.condaw(small, "create")
     assert done.returncode == 1
     assert "condaw: smoke-failed: " in done.stderr
     assert words in done.stderr
-    assert (made / ".conda").is_dir()
-
-
-def test_smoke_that_is_not_a_list_of_commands_is_refused(made: Path, machine: Machine) -> None:
-    change_smoke(made, '"ssh-uptime --self-test"')
-    done = machine.condaw(made, "verify")
+    assert (small / ".conda").is_dir()
+    change_smoke(small, '"ssh-uptime --self-test"')
+    done = machine.condaw(small, "verify")
     assert done.returncode == 3
     assert "smoke in [tool.condaw] of pyproject.toml is not a list of commands" in done.stderr
 
@@ -304,22 +266,22 @@ def change_smoke(project: Path, value: str) -> None:
     pyproject.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def test_another_python_in_its_place_is_found(made: Path, machine: Machine) -> None:
-    python = made / ".conda" / "bin" / f"python{VERSION}"
+def test_another_python_in_its_place_is_found(small_made: Path, machine: Machine) -> None:
+    python = small_made / ".conda" / "bin" / f"python{VERSION}"
     rewrite(python, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'.encode())
     python.chmod(0o755)
-    kinds = {finding["kind"] for finding in findings(made, machine)}
+    kinds = {finding["kind"] for finding in findings(small_made, machine)}
     assert {"file-changed", "python-version"} <= kinds
 
 
-def test_verify_changes_nothing(made: Path, machine: Machine) -> None:
+def test_verify_changes_nothing(shown: Path, machine: Machine) -> None:
     def listing() -> dict[str, tuple[int, int]]:
         return {
             str(path): (path.lstat().st_mtime_ns, path.lstat().st_size)
-            for path in made.rglob("*")
+            for path in shown.rglob("*")
             if not path.is_dir()
         }
 
     before = listing()
-    assert machine.condaw(made, "verify").returncode == 0
+    assert machine.condaw(shown, "verify").returncode == 0
     assert listing() == before

@@ -277,7 +277,7 @@ def test_check_refuses_a_lock_that_is_broken_for_any_platform(
     path.write_text(text[:last] + "sha256: x" + text[last + 9 :])
     done = machine.condaw(project, "lock", "--check")
     assert done.returncode == 3
-    assert "sha256 is malformed" in done.stderr
+    assert "sha256 is missing or malformed" in done.stderr
 
 
 def test_a_channel_may_be_a_plain_folder(project: Path, channel: Channel, machine: Machine) -> None:

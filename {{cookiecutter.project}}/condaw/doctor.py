@@ -10,96 +10,79 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from condaw import __version__, engine
 from condaw.base.errors import CannotError, redacted
 from condaw.base.project import Project, cache_dir
 from condaw.environment import state
-from condaw.network import pip_config
-from condaw.network.probe import Answer, ask
+from condaw.network import pip_config, probe
 
-NEEDED = 1024**3
-"""Bytes of free disk that an environment and the caches may take."""
+NEEDED = 1024
+"""MB of free disk that an environment and the caches may take."""
 SKEW = 300
 """Seconds by which a clock may be wrong before certificates and tokens suffer."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Check:
-    """One thing that was checked."""
+    """One thing that was checked. It is ok if there is no next step."""
 
     name: str
-    ok: bool
     text: str
     next_step: str = ""
-    """What to do if it is not ok."""
+
+    def __post_init__(self) -> None:
+        home = os.path.expanduser("~")  # noqa: PTH111 - this one never fails
+        self.text = redacted(self.text).replace(home, "~")
+        self.next_step = redacted(self.next_step).replace(home, "~")
+        self.ok = not self.next_step
 
     def __str__(self) -> str:
-        """Return the check as one line."""
         return f"{self.name}: {self.text}" + (f"; next: {self.next_step}" if self.next_step else "")
 
 
 def examine(project: Project) -> list[Check]:
-    """Return everything worth knowing before asking for help, in the order of its need.
-
-    Each check stands alone: what breaks one does not stop the rest.
-    """
+    """Return everything worth knowing before asking for help, in the order of its need. Each check
+    stands alone: what breaks one does not stop the rest."""
     found: list[Check] = []
-    answers: list[Answer] = []
-    for name, check in (
-        ("condaw", _machine),
-        ("cache", _cache),
-        ("disk", _disk),
-        ("index", _index),
-        ("engine", _engine),
-        ("lock", _lock_and_channels),
-        ("clock", _clock),
-        ("environment", _environment),
+    ahead: list[float] = []  # seconds by which this clock is ahead of each server's
+    for name, checks in (
+        ("cache", _machine(project)),
+        ("index", _index(project, ahead)),
+        ("lock", _engine_lock_and_channels(project, ahead)),
+        ("clock", _clock(ahead)),
+        ("environment", _environment()),
     ):
         try:
-            found += check(project, answers)
+            found += checks
         except CannotError as error:
-            found.append(Check(name, False, error.cause, error.next_step))
-    return [replace(c, text=_shown(c.text), next_step=_shown(c.next_step)) for c in found]
+            found.append(Check(name, error.cause, error.next_step))
+    return found
 
 
-def _shown(text: str) -> str:
-    try:
-        return redacted(text).replace(str(Path.home()), "~")
-    except RuntimeError:  # there is no home
-        return redacted(text)
-
-
-def _machine(project: Project, answers: list[Answer]) -> Iterator[Check]:
-    """Describe this copy of condaw, its Python and the proxies; whether one works is seen later."""
-    yield Check("condaw", True, f"{__version__} in {project.root}")
+def _machine(project: Project) -> Iterator[Check]:
+    """Describe this copy of condaw and its machine; whether a proxy works is seen later."""
+    yield Check("condaw", f"{__version__} in {project.root}")
     python = f"{platform.python_version()} at {sys.executable}, {platform.platform()}"
-    yield Check("python", True, python)
+    yield Check("python", python)
     proxies = urllib.request.getproxies()
     direct = proxies.pop("no", "")
     text = ", ".join(f"{scheme} through {url}" for scheme, url in proxies.items()) or "none is set"
-    yield Check("proxy", True, f"{text}; without it: {direct}" if direct else text)
-
-
-def _cache(project: Project, answers: list[Answer]) -> Iterator[Check]:
+    yield Check("proxy", f"{text}; without it: {direct}" if direct else text)
+    free = shutil.disk_usage(project.root).free // 1024**2
+    next_step = "" if free > NEEDED else f"make room: {NEEDED} MB are needed"
+    yield Check("disk", f"{free} MB free", next_step)
     folder = cache_dir()
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if os.access(nearest, os.W_OK):
-        yield Check("cache", True, str(folder))
+        yield Check("cache", str(folder))
     else:
         next_step = "make it writable, or set CONDAW_CACHE to another folder"
-        yield Check("cache", False, f"{folder} cannot be written", next_step)
+        yield Check("cache", f"{folder} cannot be written", next_step)
 
 
-def _disk(project: Project, answers: list[Answer]) -> Iterator[Check]:
-    free = shutil.disk_usage(project.root).free
-    next_step = "" if free > NEEDED else f"make room: {NEEDED // 1024**2} MB are needed"
-    yield Check("disk", free > NEEDED, f"{free // 1024**2} MB free", next_step)
-
-
-def _index(project: Project, answers: list[Answer]) -> Iterator[Check]:
+def _index(project: Project, ahead: list[float]) -> Iterator[Check]:
     """Check pip's index if one is configured, else the host that the lock has its wheels from."""
     settings = pip_config.pip_settings()
     url = settings.get("index-url")
@@ -108,51 +91,46 @@ def _index(project: Project, answers: list[Answer]) -> Iterator[Check]:
         found = re.search(r"url: (https?://[^/\s]+/)\S+\.whl\b", lock)
         url = found[1] if found else None
     if url and "no-index" not in settings:
-        yield _answered("index", ask(url, pip_config.certificates()), answers)
+        yield _server("index", url, ahead, pip_config.certificates())
 
 
-def _engine(project: Project, answers: list[Answer]) -> Iterator[Check]:
-    if engine.importable(engine.ENGINE):
-        yield Check("engine", True, "in this Python")
-    elif (folder := engine.folder(engine.ENGINE)).is_dir():
-        yield Check("engine", True, str(folder))
-    else:
-        yield Check("engine", False, "not fetched yet", "run: python -m condaw create")
-
-
-def _lock_and_channels(project: Project, answers: list[Answer]) -> Iterator[Check]:
-    if not engine.importable(engine.ENGINE) and not engine.folder(engine.ENGINE).is_dir():
-        return  # without the engine, the lock cannot be read
+def _engine_lock_and_channels(project: Project, ahead: list[float]) -> Iterator[Check]:
+    in_place = engine.importable(engine.ENGINE)
+    if not in_place and not engine.folder(engine.ENGINE).is_dir():
+        yield Check("engine", "not fetched yet", "run: python -m condaw create")
+        return  # without it, the lock cannot be read
+    yield Check("engine", "in this Python" if in_place else str(engine.folder(engine.ENGINE)))
     engine.load(engine.ENGINE)
     from condaw.lockfile import environment_yml, package, reader, satisfies
     from condaw.network import channels
 
     packages = reader.locked_packages(project)
-    unmet = "; ".join(satisfies.unmet(project, packages))
-    text = unmet or f"{len(packages)} packages for {package.this_platform()}"
-    yield Check("lock", not unmet, text, "run: python -m condaw lock" if unmet else "")
+    if unmet := satisfies.unmet(project, packages):
+        yield Check("lock", "; ".join(unmet), "run: python -m condaw lock")
+    else:
+        yield Check("lock", f"{len(packages)} packages for {package.this_platform()}")
     for url in environment_yml.channel_urls(project):
         place = f"{channels.fetched_from(url)}/noarch/repodata.json"
-        yield _answered("channel", ask(place), answers)
+        yield _server("channel", place, ahead)
 
 
-def _answered(name: str, answer: Answer, answers: list[Answer]) -> Check:
-    answers.append(answer)
-    return Check(name, answer.ok, answer.text, answer.next_step)
+def _server(name: str, url: str, ahead: list[float], cafile: str | None = None) -> Check:
+    answer = probe.ask(url, cafile)
+    ahead += [] if answer.ahead is None else [answer.ahead]
+    return Check(name, answer.text, answer.next_step)
 
 
-def _clock(project: Project, answers: list[Answer]) -> Iterator[Check]:
+def _clock(ahead: list[float]) -> Iterator[Check]:
     """Compare this machine's clock with those of the servers that answered."""
-    ahead = [answer.ahead for answer in answers if answer.ahead is not None]
     off = min(ahead, key=abs, default=0.0)
-    if ahead and abs(off) < SKEW:
-        yield Check("clock", True, "the same as the servers'")
-    elif ahead:
+    if abs(off) >= SKEW:
         text = f"{abs(off) / 60:.0f} minutes {'ahead of' if off > 0 else 'behind'} the servers'"
-        yield Check("clock", False, text, "set this machine's clock")
+        yield Check("clock", text, "set this machine's clock")
+    elif ahead:
+        yield Check("clock", "the same as the servers'")
 
 
-def _environment(project: Project, answers: list[Answer]) -> Iterator[Check]:
+def _environment() -> Iterator[Check]:
     word, reason = state.state()
     next_step = "" if word == "ready" else "run: python -m condaw create"
-    yield Check("environment", word == "ready", f"{word}: {reason}", next_step)
+    yield Check("environment", f"{word}: {reason}", next_step)

@@ -1,7 +1,7 @@
 """The libraries that do the work: hash-pinned, in a per-user cache, shared by all projects.
 
-condaw starts on Python's standard library alone. `load` makes the pinned packages importable:
-in place if this interpreter holds them already, else from a folder that pip fills once.
+condaw starts on the standard library alone. `load` makes the pinned packages importable: in place
+if this Python holds them already, else from a folder that pip fills once.
 """
 
 import hashlib
@@ -22,19 +22,15 @@ from condaw.base.project import cache_dir, unwritable_cache
 from condaw.base.rename import rename
 
 ENGINE = Path(__file__).with_name("engine.txt")
-"""What makes and verifies environments: py-rattler, uv and a few small libraries."""
 RELOCK = Path(__file__).with_name("relock.txt")
-"""conda-lock and its dependencies; only `condaw lock` loads it."""
+"""What `lock` needs besides: conda-lock."""
 
 
 def load(*requirement_files: Path) -> None:
-    """Make the packages of `requirement_files` importable, fetching them if they are nowhere.
-
-    Raises CannotError if they cannot be fetched.
-    """
+    """Make the packages of `requirement_files` importable, fetching them if they are nowhere."""
     for requirements in reversed(requirement_files):
         if not importable(requirements):
-            sys.path.insert(0, str(ensure(requirements)))
+            sys.path.insert(0, str(_fetched(requirements)))
 
 
 def importable(requirements: Path) -> bool:
@@ -56,11 +52,33 @@ def folder(requirements: Path) -> Path:
     return cache_dir() / f"{requirements.stem}-{digest}-{kind}"
 
 
-def ensure(requirements: Path) -> Path:
-    """Return the folder of `requirements`, filled if it was not there yet.
+def pip() -> list[str]:
+    """Return the words that start pip, this Python's or the one that it carries along, if any."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    ensurepip = importlib.util.find_spec("ensurepip")
+    wheels = Path(str(ensurepip.origin)).parent.glob("_bundled/pip-*.whl") if ensurepip else ()
+    return next(([sys.executable, str(wheel / "pip")] for wheel in wheels), [])
 
-    Raises CannotError if that cannot be done.
-    """
+
+def pip_environment() -> dict[str, str]:
+    """Return the process environment, without what a pip.conf for everyday use may ask for."""
+    return dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
+
+
+def not_fetched(what: str, output: str) -> CannotError:
+    """Return the error to raise when the program that printed `output` could not fetch `what`."""
+    step = next_step_after(output, "check the network, the proxy and pip's index settings")
+    cause = f"{what} could not be fetched: {process.last_line(output)}"
+    return CannotError(cause, f"{step}, and run the command again")
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _fetched(requirements: Path) -> Path:
+    """Return the folder of `requirements`, filled if it was not there yet."""
     target = folder(requirements)
     if target.is_dir():
         return target
@@ -75,7 +93,7 @@ def ensure(requirements: Path) -> Path:
             for left in target.parent.glob(f"{target.name}.*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             try:
-                _fill(staging, requirements)
+                _install(requirements, staging)
                 rename(staging, target)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -99,53 +117,19 @@ def _refuse_unfit_machine() -> None:
     raise CannotError(problem, step or systems)
 
 
-def pip() -> list[str]:
-    """Return the words that start pip: this Python's, or the one that Python carries along.
-
-    Empty if there is neither.
-    """
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    if importlib.util.find_spec("ensurepip"):
-        import ensurepip
-
-        bundled = Path(ensurepip.__file__).parent / "_bundled"
-        for wheel in sorted(bundled.glob("pip-*.whl")):
-            return [sys.executable, str(wheel / "pip")]
-    return []
-
-
-def pip_environment() -> dict[str, str]:
-    """Return the process environment, without what a pip.conf for everyday use may ask for."""
-    return dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
-
-
-def _normalized(name: str) -> str:
-    """Source: PyPA specification, names and normalization."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _fill(target: Path, requirements: Path) -> None:
-    command = [*_installer(), "--target", str(target), "--requirement", str(requirements)]
+def _install(requirements: Path, target: Path) -> None:
+    """Install with pip, or else with uv."""
+    if command := pip():
+        command += ["install", "--quiet", "--disable-pip-version-check"]
+    elif uv := shutil.which("uv"):
+        command = [uv, "pip", "install", "--quiet", "--python", sys.executable]
+        command += ["--no-index"] if os.environ.get("PIP_NO_INDEX") else []
+    else:
+        cause = f"this Python ({sys.executable}) has neither pip nor uv to fetch packages with"
+        next_step = "install pip for it (on Debian: apt install python3-pip) or uv"
+        raise CannotError(cause, f"{next_step}, and run the command again")
+    command += ["--target", str(target), "--requirement", str(requirements)]
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
     result = process.run(command, env=pip_environment())
     if result.returncode:
-        next_step = "check the network, the proxy and pip's index settings"
-        raise CannotError(
-            f"the packages of condaw/{requirements.name} could not be fetched: "
-            + process.last_line(result.stdout),
-            f"{next_step_after(result.stdout, next_step)}, and run the command again",
-        )
-
-
-def _installer() -> list[str]:
-    """Return the words that start an installer and tell it to install."""
-    if words := pip():
-        return [*words, "install", "--quiet", "--disable-pip-version-check"]
-    if uv := shutil.which("uv"):
-        alone = ["--no-index"] if os.environ.get("PIP_NO_INDEX") else []
-        return [uv, "pip", "install", "--quiet", "--python", sys.executable, *alone]
-    raise CannotError(
-        f"this Python ({sys.executable}) has neither pip nor uv to fetch packages with",
-        "install pip for it (on Debian: apt install python3-pip) or uv, and run the command again",
-    )
+        raise not_fetched(f"the packages of condaw/{requirements.name}", result.stdout)

@@ -13,20 +13,16 @@ if TYPE_CHECKING:
     from installer.scripts import LauncherKind, ScriptSection
 
 
-def kind() -> LauncherKind:
-    """Return the kind of launcher that this machine starts."""
-    if os.name != "nt":
-        return "posix"
-    return "win-arm64" if platform.machine() == "ARM64" else "win-amd64"
-
-
 def write(
     folder: Path, name: str, target: str, python: Path, section: ScriptSection = "console"
 ) -> Path:
     """Write the script `name`, which calls `target` ("module:function") with `python`. Returns its
     path, which ends in `.exe` on Windows."""
     module, _, function = target.partition(":")
-    file_name, content = Script(name, module, function, section).generate(str(python), kind())
+    kind: LauncherKind = "posix"
+    if os.name == "nt":
+        kind = "win-arm64" if platform.machine() == "ARM64" else "win-amd64"
+    file_name, content = Script(name, module, function, section).generate(str(python), kind)
     path = folder / file_name
     path.write_bytes(content)
     path.chmod(0o755)

@@ -1,7 +1,6 @@
 """The `conda` that conda-lock runs: rattler's solver behind conda's command line.
 
-conda-lock runs an executable, `EXE create --dry-run --json --override-channels --channel
-CHANNEL... SPEC...` with CONDA_SUBDIR set, and reads the plan as JSON. `main` is that executable.
+conda-lock runs it with CONDA_SUBDIR set to the platform, and reads the plan as JSON.
 """
 
 import argparse
@@ -11,35 +10,24 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from rattler import (
-    Channel,
-    GenericVirtualPackage,
-    MatchSpec,
-    PackageName,
-    RepoDataRecord,
-    Version,
-    solve,
-)
+import rattler
+from rattler import GenericVirtualPackage, PackageName, RepoDataRecord
 from rattler.package.build_string import BuildString
 
 from condaw.base import process, scripts
-from condaw.base.errors import CannotError, redacted
+from condaw.base.errors import redacted
 from condaw.lockfile import reader
 from condaw.network import channels
 
 PATIENCE = 300
 """Seconds that the channels' indexes and the solver may take."""
 REQUEST = "request.json"
-"""A file beside the executable: what conda's command line has no words for."""
+"""Beside the executable: what conda's command line has no words for."""
 
 
 def install(folder: Path, lock: Path | None, update: Sequence[str]) -> Path:
-    """Write the executable into `folder`, and return its path.
-
-    It prefers the versions of `lock`, except for the names in `update`.
-    """
+    """Write one that prefers the versions of `lock`, except for the names in `update`."""
     request = {"lock": str(lock) if lock else None, "update": list(update)}
     (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
     return scripts.write(folder, "conda", f"{__name__}:main", Path(sys.executable))
@@ -55,38 +43,36 @@ def main() -> None:
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--channel", action="append", default=[])
     parser.add_argument("specs", nargs="*")
-    answer = plan(parser.parse_intermixed_args())
+    options = parser.parse_intermixed_args()
+    subdir = os.environ["CONDA_SUBDIR"]
+    try:
+        records = asyncio.run(asyncio.wait_for(_solve(options, subdir), PATIENCE))
+        records.sort(key=lambda record: record.name.normalized)
+        packages = [json.loads(record.to_json()) for record in records]
+        answer = {"success": True, "actions": {"FETCH": packages}}
+    except Exception as error:
+        cause = redacted(" ".join(str(error).split()))  # rattler draws a tree of lines
+        if isinstance(error, asyncio.TimeoutError):  # in Python 3.10 not yet the built-in one
+            cause = f"the channels gave no answer within {PATIENCE} s: check the network"
+        answer = {"success": False, "message": f"{subdir}: {cause}"}
     print(json.dumps(answer))
     process.finish(0 if answer["success"] else 1)
 
 
-def plan(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what `conda create --dry-run --json` prints, solved by rattler."""
-    subdir = os.environ["CONDA_SUBDIR"]
-    stand_ins = {name: virtual_packages(name, subdir) for name in arguments.channel}
-    real = [name for name, virtual in stand_ins.items() if not virtual]
-    try:
-        solution = solve(
-            real,
-            [MatchSpec(spec) for spec in arguments.specs],
-            gateway=channels.gateway(),
-            platforms=[subdir, "noarch"],  # type: ignore[list-item]
-            virtual_packages=[each for virtual in stand_ins.values() for each in virtual],
-            locked_packages=_kept_records(real, subdir),
-        )
-        records = asyncio.run(asyncio.wait_for(solution, PATIENCE))
-    except asyncio.TimeoutError:  # in Python 3.10 not yet the built-in one
-        cause = f"the channels gave no answer within {PATIENCE} s: check the network"
-        return {"success": False, "message": f"{subdir}: {cause}"}
-    except Exception as error:
-        said = " ".join(str(error).split())  # rattler draws a tree of lines
-        cause = error.cause if isinstance(error, CannotError) else redacted(said)
-        return {"success": False, "message": f"{subdir}: {cause}"}
-    actions = [_action(record) for record in sorted(records, key=lambda r: r.name.normalized)]
-    return {"success": True, "actions": {"FETCH": actions, "LINK": actions}}
+async def _solve(options: argparse.Namespace, subdir: str) -> list[RepoDataRecord]:
+    stand_ins = {channel: _virtual_packages(channel, subdir) for channel in options.channel}
+    real = [channel for channel, virtual in stand_ins.items() if not virtual]
+    return await rattler.solve(
+        real,
+        [rattler.MatchSpec(spec) for spec in options.specs],
+        gateway=channels.gateway(),
+        platforms=[subdir, "noarch"],  # type: ignore[list-item]
+        virtual_packages=[package for virtual in stand_ins.values() for package in virtual],
+        locked_packages=_kept_records(real, subdir),
+    )
 
 
-def virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
+def _virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
     """Return the virtual packages of conda-lock's stand-in channel; none of any other channel."""
     # On Windows conda-lock gives a plain path.
     folder = channels.local_path(channel) or Path(channel)
@@ -97,7 +83,7 @@ def virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
     return [
         GenericVirtualPackage(
             PackageName(entry["name"]),
-            Version(entry["version"]),
+            rattler.Version(entry["version"]),
             BuildString(entry.get("build_string") or "0"),
         )
         for entry in repodata.get("packages", {}).values()
@@ -105,28 +91,12 @@ def virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
     ]
 
 
-def _kept_records(channels: Sequence[str], subdir: str) -> list[RepoDataRecord]:
+def _kept_records(real: Sequence[str], subdir: str) -> list[RepoDataRecord]:
     """Return the records that the solver should prefer."""
-    file = Path(sys.argv[0]).with_name(REQUEST)
-    request = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if not (lock := request.get("lock")):
+    request = json.loads(Path(sys.argv[0]).with_name(REQUEST).read_text(encoding="utf-8"))
+    if not request["lock"]:
         return []
-    urls = [str(Channel(channel).base_url).rstrip("/") for channel in channels]
-    packages = reader.read(Path(lock), subdir, urls)
+    urls = [str(rattler.Channel(channel).base_url).rstrip("/") for channel in real]
+    packages = reader.read(Path(request["lock"]), subdir, urls)
     moving = request["update"]
     return [p.record() for p in packages if p.manager == "conda" and p.name not in moving]
-
-
-def _action(record: RepoDataRecord) -> dict[str, Any]:
-    """Return a record as conda prints it in the FETCH and LINK lists of a dry run."""
-    return {
-        **json.loads(record.to_json()),
-        "url": record.url,
-        "channel": record.channel,
-        "fn": record.file_name,
-        "dist_name": record.file_name.removesuffix(".conda").removesuffix(".tar.bz2"),
-    }
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,10 @@
 """What differs between two locks: as text for people, as Markdown for a pull request."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from conda_lock.lockfile.v2prelim.models import LockedDependency
+from conda_lock.lockfile.v2prelim.models import LockedDependency
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """environment.yml: the channels and the direct dependencies that it asks for (CEP 24)."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from rattler import Channel
@@ -14,46 +14,28 @@ SELECTOR = re.compile(r"(?m)^.*#.*\[[^\[\]]+\].*$")
 """A line for some platforms only, such as `- pywin32 # [win]`, as conda-lock has it."""
 
 
-class Dependencies(NamedTuple):
-    """What environment.yml asks for on every platform."""
-
-    conda: list[str]
-    """Specs, such as `python==3.13.5`."""
-    pip: list[str]
-    """Requirements (PEP 508)."""
-
-
 def channel_urls(project: Project) -> list[str]:
-    """Return the channels of environment.yml as URLs, without a slash at the end.
-
-    Raises CannotError if it cannot be read, or has a channel that no lock should be made from.
-    """
+    """Return the channels' URLs, without a slash at the end, if a lock may be made from all."""
     try:
         channels = [str(channel) for channel in _content(project)["channels"]]
     except (KeyError, TypeError):
-        raise CannotError(
-            "environment.yml has no list of channels", "write one, such as: channels: [conda-forge]"
-        ) from None
+        next_step = "write one, such as: channels: [conda-forge]"
+        raise CannotError("environment.yml has no list of channels", next_step) from None
     for channel in channels:
         for fault in url_faults(channel):
-            raise CannotError(
-                f"the channel {channel} in environment.yml {fault}",
-                "use another; passwords belong in netrc or in rattler's credential store",
-            )
+            next_step = "use another; passwords belong in netrc or in rattler's credential store"
+            raise CannotError(f"the channel {channel} in environment.yml {fault}", next_step)
     named = [Channel(name) for name in channels if name != "nodefaults"]
     return [str(channel.base_url).rstrip("/") for channel in named]
 
 
-def dependencies(project: Project) -> Dependencies:
-    """Return what environment.yml asks for. Raises CannotError if it cannot be read."""
-    found = Dependencies([], [])
+def dependencies(project: Project) -> tuple[list[str], list[str]]:
+    """Return the conda specs and the `pip:` requirements that hold for every platform."""
     entries = _content(project).get("dependencies")
-    for entry in entries if isinstance(entries, list) else ():
-        wheels = entry.get("pip") if isinstance(entry, dict) else None
-        if isinstance(entry, str):
-            found.conda.append(entry)
-        found.pip.extend(map(str, wheels if isinstance(wheels, list) else ()))
-    return found
+    entries = entries if isinstance(entries, list) else []
+    pip = [entry.get("pip") for entry in entries if isinstance(entry, dict)]
+    requirements = [str(line) for lines in pip if isinstance(lines, list) for line in lines]
+    return [entry for entry in entries if isinstance(entry, str)], requirements
 
 
 def _content(project: Project) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rattler.package.build_string import BuildString
 
 @dataclass(frozen=True)
 class Package:
-    """A locked package. What is said of its file name holds for conda packages (CEP 26)."""
+    """A locked package. What is said of its URL's parts holds for conda packages (CEP 26)."""
 
     manager: str
     """`conda` or `pip`."""
@@ -22,7 +22,6 @@ class Package:
     sha256: str
     md5: str | None
     dependencies: Mapping[str, str]
-    """Names, each with the versions that will do."""
     line: int = field(compare=False)
     """Where the entry begins in the lock, from 1."""
 

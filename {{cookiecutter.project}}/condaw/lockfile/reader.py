@@ -12,49 +12,36 @@ from condaw.lockfile import environment_yml, rules
 from condaw.lockfile.package import Package, this_platform
 from condaw.lockfile.rules import Defect
 
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""A PyYAML without libyaml reads the same, more slowly."""
-
 
 class LockError(CannotError):
     """A lock that breaks a rule; `defects` holds every reason."""
 
     def __init__(self, defects: Iterable[Defect]) -> None:
         self.defects = sorted(set(defects))
-        shown = [f"line {defect.line}: {defect.text}" for defect in self.defects[:3]]
-        more = [f"and {len(self.defects) - 3} more"] if len(self.defects) > 3 else []
-        self.reasons = "; ".join(shown + more)
-        super().__init__(
-            f"conda-lock.yml is not acceptable: {self.reasons}",
-            "restore it from version control, or make it again: python -m condaw lock",
-        )
+        reasons = [f"line {defect.line}: {defect.text}" for defect in self.defects]
+        if len(reasons) > 3:
+            reasons[3:] = [f"and {len(reasons) - 3} more"]
+        self.reasons = "; ".join(reasons)
+        next_step = "restore it from version control, or make it again: python -m condaw lock"
+        super().__init__(f"conda-lock.yml is not acceptable: {self.reasons}", next_step)
 
 
 def locked_packages(project: Project, platform: str | None = None) -> list[Package]:
-    """Return what the project's lock holds for `platform`, or for this machine.
-
-    Raises CannotError if environment.yml cannot be read, and what `read` raises.
-    """
+    """Return what the project's lock holds for `platform`, or for this machine; see `read`."""
     urls = environment_yml.channel_urls(project)
     return read(project.lock_file, platform or this_platform(), urls)
 
 
 def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
-    """Return the packages that `path` locks for `platform`, each fit to be installed.
-
-    `channels` are the URLs that conda packages may come from.
-    Raises LockError with every defect of the file's form and of that platform's packages, or
-    CannotError if the file cannot be read or does not have the platform.
-    """
+    """Return the packages that `path` locks for `platform`, each fit to be installed. `channels`
+    are the URLs that conda packages may come from. Raises LockError with every defect of the file's
+    form and of that platform's packages."""
     document, lines = _load(path)
-    if reasons := list(rules.head(document)):
-        raise LockError(Defect(1, reason) for reason in reasons)
     platforms = document["metadata"]["platforms"]
     if platform not in platforms:
-        raise CannotError(
-            f"conda-lock.yml has no {platform}, only {', '.join(platforms)}",
-            f"add {platform} under platforms: in environment.yml and run: python -m condaw lock",
-        )
+        cause = f"conda-lock.yml has no {platform}, only {', '.join(platforms)}"
+        next_step = f"add {platform} under platforms: in environment.yml"
+        raise CannotError(cause, f"{next_step} and run: python -m condaw lock")
     packages, defects = [], []
     for entry, line in zip(document["package"], lines, strict=True):
         reasons = list(rules.shape(entry, platforms))
@@ -75,7 +62,7 @@ def _package(entry: dict[str, Any], line: int) -> Package:
 def _load(path: Path) -> tuple[Any, list[int]]:
     """Return the document, and the line at which each entry of `package` begins."""
     try:
-        loader = LOADER(path.read_text(encoding="utf-8"))
+        loader = yaml.CSafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
         document = loader.construct_document(node) if node else None
     except FileNotFoundError:
@@ -86,15 +73,16 @@ def _load(path: Path) -> tuple[Any, list[int]]:
         raise LockError([Defect(line, "it cannot be read as YAML")]) from None
     if node is None or not isinstance(document, dict):
         raise LockError([Defect(1, "it is not a mapping")])
-    entries = next((value for key, value in node.value if key.value == "package"), None)
-    nodes = entries.value if isinstance(entries, yaml.SequenceNode) else []
-    if repeating := [n.start_mark.line + 1 for n in (node, *nodes) if _repeats(n)]:
+    if reasons := list(rules.head(document)):
+        raise LockError(Defect(1, reason) for reason in reasons)
+    entries = {key.value: value for key, value in node.value}["package"].value
+    if repeating := [n.start_mark.line + 1 for n in (node, *entries) if _repeats(n)]:
         raise LockError(Defect(line, "the same field is there twice") for line in repeating)
-    return document, [child.start_mark.line + 1 for child in nodes]
+    return document, [entry.start_mark.line + 1 for entry in entries]
 
 
 def _repeats(node: yaml.Node) -> bool:
-    """Return whether a mapping, or one right in it, has a key twice: readers disagree on those."""
+    """Return whether a mapping, or one right in it, has a key twice: readers differ on those."""
     values = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
     mappings = [n.value for n in (node, *values) if isinstance(n, yaml.MappingNode)]
     return any(len({str(key.value) for key, _ in pairs}) < len(pairs) for pairs in mappings)

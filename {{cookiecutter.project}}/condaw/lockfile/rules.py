@@ -1,18 +1,18 @@
-"""Every rule that a lock must pass: its form, its URLs, and that its packages fit together.
+"""Every rule that a lock must pass; conda-lock's own parser is lenient.
 
-Source of the format: conda-lock's `lockfile/v1/models.py`. conda-lock's own parser is lenient
-(malformed hashes, missing dependencies).
+Source of the format: conda-lock's `lockfile/v1/models.py`.
 """
 
 import ipaddress
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging import tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from rattler import Channel, MatchSpec, Version
 from rattler.exceptions import InvalidChannelError, InvalidMatchSpecError, InvalidVersionError
@@ -20,25 +20,8 @@ from rattler.package.build_string import BuildString
 
 from condaw.lockfile.package import Package
 
-DOCUMENT = {"version": int, "metadata": dict, "package": list}
-ENTRY = {"name": str, "version": str, "manager": str, "platform": str, "url": str, "hash": dict}
-OPTIONAL = {"dependencies": dict, "category": str, "optional": bool, "source": dict, "build": str}
 CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 """Lower case only (CEP 26): rattler takes other names and then panics over them."""
-FILE_NAME = re.compile(r"[\w.!+~-]+\.(conda|tar\.bz2|whl)", re.ASCII)
-DRIVE = re.compile(r"[A-Za-z]:[/\\]")
-"""How a folder on Windows begins."""
-LONGEST_NAME = 255
-"""Characters of a file name that file systems take."""
-WHEEL_PLATFORMS = {
-    "linux-64": r"(many)?linux\w*_x86_64",
-    "linux-aarch64": r"(many)?linux\w*_aarch64",
-    "osx-64": r"macosx_\w+_(x86_64|universal2|intel)",
-    "osx-arm64": r"macosx_\w+_(arm64|universal2)",
-    "win-64": r"win_amd64",
-    "win-arm64": r"win_arm64",
-}
-"""The platform tags of wheels that fit a subdir (PyPA specification, platform compatibility)."""
 PYPI_NAMES = Path(__file__).with_name("pypi-names.json")
 """PyPI projects whose conda package has another name; conda-lock would fetch such a list."""
 
@@ -54,58 +37,55 @@ def head(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with everything but the packages, as far as condaw relies on it."""
     if document.get("version") != 1:
         yield "the version of its format is not 1"
-        return
-    yield from _fields(document, DOCUMENT, {})
+    if not isinstance(document.get("package"), list):
+        yield "it has no list of packages"
     metadata = document.get("metadata")
     platforms = metadata.get("platforms") if isinstance(metadata, dict) else None
     if not isinstance(platforms, list) or not all(isinstance(name, str) for name in platforms):
-        yield "metadata: platforms is not a list of names"
+        yield "it has no list of platforms in metadata"
 
 
 def shape(entry: Any, platforms: Sequence[str]) -> Iterator[str]:
     """Yield what is wrong with one entry taken by itself."""
-    reasons = list(_fields(entry, ENTRY, OPTIONAL))
-    if not reasons:
-        hashes = entry["hash"]
-        malformed = (f"{key} is malformed" for key in hashes if not _is_hex(hashes[key], key))
-        reasons = list(_fields(hashes, {"sha256": str}, {"md5": str})) or list(malformed)
-        if entry["manager"] not in ("conda", "pip"):
-            reasons.append(f"unknown manager {entry['manager']!r}")
-        if entry["platform"] not in platforms:
-            reasons.append(f"the platform {entry['platform']!r} is not one of the lock's")
-        pairs = entry.get("dependencies", {}).items()
-        if not all(isinstance(text, str) for pair in pairs for text in pair):
-            reasons.append("dependencies are not names with versions")
-    name = entry.get("name") if isinstance(entry, dict) else None
-    yield from (f"{name if isinstance(name, str) else 'an entry'}: {text}" for text in reasons)
+    entry = entry if isinstance(entry, dict) else {}
+    hashes = entry["hash"] if isinstance(entry.get("hash"), dict) else {}
+    needs = entry.get("dependencies", {})
+    texts = [*needs, *needs.values()] if isinstance(needs, dict) else [None]
+    faults = {
+        "name is not text": not isinstance(entry.get("name"), str),
+        "version is not text": not isinstance(entry.get("version"), str),
+        "url is not text": not isinstance(entry.get("url"), str),
+        f"unknown manager {entry.get('manager')!r}": entry.get("manager") not in ("conda", "pip"),
+        f"{entry.get('platform')!r} is not one of the lock's platforms": entry.get("platform")
+        not in platforms,
+        "sha256 is missing or malformed": not _is_hex(hashes.get("sha256"), 64),
+        "md5 is malformed": "md5" in hashes and not _is_hex(hashes["md5"], 32),
+        "dependencies are not names with versions": not all(isinstance(t, str) for t in texts),
+    }
+    yield from (
+        f"{entry.get('name', 'an entry')}: {text}" for text, is_so in faults.items() if is_so
+    )
 
 
 def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -> Iterator[Defect]:
-    """Yield what is wrong with the packages of one platform, each of which has the right shape.
-
-    `channels` are the URLs that conda packages may come from.
-    """
-    python = next((p for p in packages if p.name == "python" and p.manager == "conda"), None)
-    if python is None:
-        yield Defect(packages[0].line if packages else 1, f"there is no python for {platform}")
+    """Yield what is wrong with the packages of one platform, each of which has the right shape."""
+    keys = Counter((p.manager, canonicalize_name(p.name)) for p in packages)
+    python = next((p.version for p in packages if (p.manager, p.name) == ("conda", "python")), "")
+    minor = re.match(r"3\.(\d{1,3})\.", python)
+    if not minor:
+        yield Defect(packages[0].line if packages else 1, f"there is no python 3 for {platform}")
         return
-    if not re.fullmatch(r"3\.\d{1,3}\.\w+", python.version, re.ASCII):
-        yield Defect(python.line, f"python: {python.version} is not a version of Python 3")
-        return
-    tags = _wheel_tags(python.version)
-    seen: set[tuple[str, str]] = set()
+    fitting = _wheel_tags(int(minor[1]), platform)
     for package in packages:
-        key = package.manager, canonicalize_name(package.name)
-        if key in seen:
+        if keys[package.manager, canonicalize_name(package.name)] > 1:
             yield Defect(package.line, f"{package.name} is locked twice")
-        seen.add(key)
-        wrong = [f"its URL {fault}" for fault in url_faults(package.url)]
-        if not wrong and package.manager == "conda":
-            wrong += _conda(package, platform, channels)
-        elif not wrong:
-            wrong += _wheel(package, platform, tags, python.version)
-        yield from (Defect(package.line, f"{package.name}: {reason}") for reason in wrong)
-    yield from _closure(packages, {name for _, name in seen})
+        reasons = [f"its URL {fault}" for fault in url_faults(package.url)]
+        if not reasons and package.manager == "conda":
+            reasons += _conda(package, channels)
+        elif not reasons:
+            reasons += _wheel(package, fitting, python)
+        yield from (Defect(package.line, f"{package.name}: {reason}") for reason in reasons)
+    yield from _closure(packages, {name for _, name in keys})
 
 
 def url_faults(url: str) -> Iterator[str]:
@@ -113,13 +93,13 @@ def url_faults(url: str) -> Iterator[str]:
     try:
         parts = urlsplit(url)
         Channel(url)
+        if not url.isprintable():
+            raise ValueError
     except (ValueError, InvalidChannelError):
         yield "cannot be read as a URL"
         return
     if re.search(r"(^defaults|/pkgs/(main|r|msys2|free))(/|$)", url):
         yield "is `defaults`, whose terms need a licence: use conda-forge"
-    if parts.scheme not in ("", "https", "http", "file") and not DRIVE.match(url):
-        yield f"has the scheme {parts.scheme!r}"
     if parts.scheme.startswith("http") and re.search(r"//[^/]*@|/t/|\$|\?.*token", url, re.I):
         yield "holds a password, a token or a variable for one"
     if parts.scheme == "http" and not _is_near(parts.hostname or ""):
@@ -133,23 +113,20 @@ def on_pypi(conda: Iterable[str]) -> set[str]:
     return names | {p["pypi_name"] for p in pairs if canonicalize_name(p["conda_name"]) in names}
 
 
-def _fields(
-    value: object, required: Mapping[str, type], optional: Mapping[str, type]
-) -> Iterator[str]:
-    """Yield the fields of a mapping that are unknown, missing, or of another type."""
-    if not isinstance(value, dict):
-        yield "it is not a mapping"
-        return
-    known = {**required, **optional}
-    yield from (f"unknown field {key!r}" for key in value if key not in known)
-    yield from (f"{key} is missing" for key in required if key not in value)
-    for key, kind in known.items():
-        if key in value and not isinstance(value[key], kind):
-            yield f"{key} is not a {kind.__name__}"
+def wheel_platforms(subdir: str) -> list[str]:
+    """Return the platform tags of the wheels that fit a subdir (PEP 425, 600), the best first."""
+    system, _, machine = subdir.partition("-")
+    machine = "x86_64" if machine == "64" else machine
+    if system == "linux":
+        manylinux = [f"manylinux_2_{minor}" for minor in range(60, 4, -1)]
+        manylinux += ["manylinux2014", "manylinux2010", "manylinux1"]
+        return [f"{name}_{machine}" for name in (*manylinux, "linux")]
+    if system == "osx":
+        return list(tags.mac_platforms((26, 0), machine))
+    return ["win_amd64" if machine == "x86_64" else f"win_{machine}"]
 
 
-def _is_hex(value: object, algorithm: str) -> bool:
-    digits = {"sha256": 64, "md5": 32}.get(algorithm, 0)
+def _is_hex(value: object, digits: int) -> bool:
     return isinstance(value, str) and bool(re.fullmatch(f"[0-9a-f]{{{digits}}}", value))
 
 
@@ -161,11 +138,43 @@ def _is_near(host: str) -> bool:
         return "." not in host or host.endswith((".localhost", ".local", ".internal", ".home.arpa"))
 
 
-def _closure(packages: Sequence[Package], names: set[str]) -> Iterator[Defect]:
-    """Yield dependencies that are not in the lock, or not in a version that will do.
+def _conda(package: Package, channels: Sequence[str]) -> Iterator[str]:
+    if not CONDA_NAME.fullmatch(package.name):
+        yield "its name is not one that conda packages have"
+    try:
+        Version(package.version), BuildString(package.build)
+    except (ValueError, InvalidVersionError):
+        yield "its version or build string is malformed"
+    stem = f"{package.name}-{package.version}-{package.build}"
+    if package.file_name not in (f"{stem}.conda", f"{stem}.tar.bz2"):
+        yield f"its URL is of another package, {package.file_name}"
+    if package.subdir not in (package.platform, "noarch"):
+        yield f"its URL is of the platform {package.subdir}"
+    if package.channel not in channels:
+        yield "its URL is outside the channels of environment.yml"
 
-    The latter happens when two locks are merged line by line.
-    """
+
+def _wheel(package: Package, fitting: set[tags.Tag], python: str) -> Iterator[str]:
+    try:
+        name, version, _, its_tags = parse_wheel_filename(package.file_name)
+    except ValueError:
+        yield "its URL is not of a wheel"
+        return
+    if name != canonicalize_name(package.name) or str(version) != package.version:
+        yield f"its URL is of another package, {package.file_name}"
+    if not its_tags & fitting:
+        yield f"{package.file_name} does not fit Python {python} on {package.platform}"
+
+
+def _wheel_tags(minor: int, platform: str) -> set[tags.Tag]:
+    """Return the tags of the wheels that CPython 3.`minor` takes on a subdir (PEP 425)."""
+    interpreter, platforms = f"cp3{minor}", wheel_platforms(platform)
+    specific = tags.cpython_tags([3, minor], [interpreter], platforms)
+    return {*specific, *tags.compatible_tags([3, minor], interpreter, platforms)}
+
+
+def _closure(packages: Sequence[Package], names: set[str]) -> Iterator[Defect]:
+    """Yield dependencies that are not locked, or in a wrong version, as after a careless merge."""
     conda = {p.name: p for p in packages if p.manager == "conda"}
     names = names | on_pypi(conda)
     for package in packages:
@@ -181,48 +190,5 @@ def _meets(package: Package, spec: str) -> bool:
     """Return whether a conda package is what a dependency's `spec` asks for."""
     try:
         return MatchSpec(f"{package.name} {spec}").matches(package.record())
-    except (InvalidMatchSpecError, InvalidVersionError):
+    except (ValueError, InvalidMatchSpecError, InvalidVersionError):
         return False
-
-
-def _conda(package: Package, platform: str, channels: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the name, version and URL of a conda package."""
-    if not CONDA_NAME.fullmatch(package.name):
-        yield "its name is not one that conda packages have"
-    try:
-        Version(package.version), BuildString(package.build)
-    except (ValueError, InvalidVersionError):
-        yield "its version or build string is malformed"
-    stem = f"{package.name}-{package.version}-{package.build}"
-    named = package.file_name in (f"{stem}.conda", f"{stem}.tar.bz2")
-    if not named or not FILE_NAME.fullmatch(package.file_name):
-        yield f"its URL is of another package, {package.file_name}"
-    if package.subdir not in (platform, "noarch"):
-        yield f"its URL is of the platform {package.subdir}"
-    if package.channel not in channels:
-        yield "its URL is outside the channels of environment.yml"
-
-
-def _wheel(package: Package, platform: str, fitting: set[Tag], python: str) -> Iterator[str]:
-    """Yield what is wrong with the file of a PyPI package."""
-    try:
-        # The tags in a name multiply: a long one could hold billions.
-        name, version, _, tags = parse_wheel_filename(package.file_name[-LONGEST_NAME:])
-    except ValueError:
-        yield "its URL is not of a wheel"
-        return
-    if name != canonicalize_name(package.name) or str(version) != package.version:
-        yield f"its URL is of another package, {package.file_name}"
-    wanted = re.compile(WHEEL_PLATFORMS.get(platform, "none"))
-    ours = {tag.platform: "here" for tag in tags if wanted.fullmatch(tag.platform)}
-    here = {Tag(t.interpreter, t.abi, ours.get(t.platform, t.platform)) for t in tags}
-    if not here & fitting:
-        yield f"{package.file_name} does not fit Python {python} on {platform}"
-
-
-def _wheel_tags(python: str) -> set[Tag]:
-    """Return the tags of wheels that CPython `python` takes (PEP 425); its platform is `here`."""
-    version = [int(part) for part in re.findall(r"\d+", python)[:2]]
-    interpreter = "cp" + "".join(map(str, version))
-    specific = cpython_tags(version, [interpreter], ["here"])
-    return {*specific, *compatible_tags(version, interpreter, ["here"])}

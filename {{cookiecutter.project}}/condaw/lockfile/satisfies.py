@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
@@ -13,23 +14,17 @@ from condaw.lockfile.rules import on_pypi
 
 
 def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
-    """Return a sentence for each direct dependency that `packages` do not satisfy.
-
-    Reports what is certain, and no more: lines for some platforms only (`# [win]`), markers and
-    URLs are left to `lock --check`, and so are packages that are no longer asked for.
-    Raises CannotError if environment.yml cannot be read.
-    """
-    wanted = environment_yml.dependencies(project)
-    sentences = [text for spec in wanted.conda for text in _conda(spec, packages)]
-    return sentences + [text for spec in wanted.pip for text in _pypi(spec, packages)]
+    """Return a sentence for each direct dependency that `packages` do not satisfy. Reports what is
+    certain, and no more: lines for some platforms only (`# [win]`), markers and URLs are left to
+    `lock --check`, and so are packages that are no longer asked for."""
+    specs, requirements = environment_yml.dependencies(project)
+    sentences = [text for spec in specs for text in _conda(spec, packages)]
+    return sentences + [text for line in requirements for text in _pypi(line, packages)]
 
 
 def requested(project: Project) -> dict[str, str]:
-    """Return the conda specs of environment.yml, by the name of the package.
-
-    Raises CannotError if environment.yml cannot be read.
-    """
-    specs = environment_yml.dependencies(project).conda
+    """Return the conda specs of environment.yml, by the name of the package."""
+    specs, _ = environment_yml.dependencies(project)
     return {wanted.name.normalized: spec for spec in specs if (wanted := _match_spec(spec))}
 
 
@@ -41,16 +36,13 @@ def _match_spec(spec: str) -> MatchSpec | None:
 
 
 def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
-    if not (wanted := _match_spec(spec)):
-        return
-    found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
-    if not any(wanted.matches(package.record()) for package in found):
-        yield _sentence(spec, found)
+    if wanted := _match_spec(spec):
+        found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
+        if not any(wanted.matches(package.record()) for package in found):
+            yield _sentence(spec, found)
 
 
 def _pypi(requirement: str, packages: Sequence[Package]) -> Iterator[str]:
-    from packaging.requirements import InvalidRequirement, Requirement  # slow to load
-
     try:
         wanted = Requirement(requirement)
     except InvalidRequirement:

@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
@@ -27,46 +26,37 @@ from condaw.base.errors import CannotError, redacted
 from condaw.base.process import last_line
 from condaw.base.project import Project
 from condaw.lockfile import conda_shim, diff, environment_yml, reader
-from condaw.lockfile.diff import Change
 from condaw.lockfile.rules import PYPI_NAMES
 from condaw.network import channels, pip_config
 
 UNCHANGED = "conda-lock.yml is as it was"
-NEXT = f"correct environment.yml, or check the network and pip's settings; {UNCHANGED}"
 
 
 def stale_platforms(project: Project) -> list[str]:
     """Return the platforms of environment.yml for which the lock was made from something else.
-
-    Decided by conda-lock's content hash, without solving.
-    Raises CannotError if there is no lock, or one that is not acceptable.
-    """
+    Decided by conda-lock's content hash, without solving."""
     specification = _specification(project)
     made_from = _parse(project.lock_file).metadata.content_hash
     for platform in made_from:
         reader.locked_packages(project, platform)
-    virtual = default_virtual_package_repodata()
-    with virtual:
-        return [
-            platform
-            for platform in specification.platforms
-            if made_from.get(platform)
-            not in backwards_compatible_content_hashes(specification, virtual, platform)
-        ]
+    stale = []
+    with (virtual := default_virtual_package_repodata()):
+        for platform in specification.platforms:
+            hashes = backwards_compatible_content_hashes(specification, virtual, platform)
+            if made_from.get(platform) not in hashes:
+                stale.append(platform)
+    return stale
 
 
 def relock(
     project: Project, update: Sequence[str] = (), platforms: Sequence[str] = ()
-) -> list[Change]:
-    """Solve environment.yml, replace the whole lock, and return what changed.
-
-    `update` names the packages that may move while the others stay; empty means all may.
-    `platforms` limits the solve to some of the platforms of environment.yml.
-    Raises CannotError, and leaves the lock alone, if there is no solution.
-    """
+) -> list[diff.Change]:
+    """Solve environment.yml, replace the whole lock, and return what changed. `update` names the
+    packages that may move while the others stay; empty means all may. `platforms` limits the solve
+    to some of the platforms of environment.yml. Raises CannotError, and leaves the lock alone, if
+    there is no solution."""
     specification = _specification(project)
-    partial = bool(update or platforms)
-    old = _parse(project.lock_file) if partial or project.lock_file.exists() else None
+    old = _parse(project.lock_file) if update or platforms or project.lock_file.exists() else None
     before = old.package if old else []
     _refuse_unknown(update, {entry.name for entry in before}, "in conda-lock.yml")
     _refuse_unknown(platforms, set(specification.platforms), "under platforms: in environment.yml")
@@ -74,8 +64,7 @@ def relock(
     if old and (missing := sorted(kept - set(old.metadata.platforms))):
         cause = f"conda-lock.yml has nothing for {', '.join(missing)} yet"
         raise CannotError(cause, "name it after --platform too, or leave --platform out")
-    virtual = default_virtual_package_repodata()
-    with virtual:
+    with (virtual := default_virtual_package_repodata()):
         new = _solve(project, specification, virtual, before, update, platforms)
         # The index that pip reads is this machine's affair: it is no part of the lock's inputs.
         hashes = compute_content_hashes(specification, virtual)
@@ -83,39 +72,41 @@ def relock(
         new.package += [entry for entry in before if entry.platform in kept]
         hashes |= {name: old.metadata.content_hash[name] for name in kept}
     new.metadata.content_hash = {name: hashes[name] for name in specification.platforms}
-    _keep_urls(before, new.package)
+    # A wheel that is still the same file keeps the URL that it had, not one of a mirror.
+    known = {entry.hash.sha256: entry.url for entry in before if entry.manager == "pip"}
+    for entry in new.package:
+        entry.url = known.get(entry.hash.sha256, entry.url)
     _write(project, new)
     return diff.compare(before, new.package)
 
 
-def pin(project: Project) -> list[Change]:
-    """Lock, write what was solved into environment.yml, and return what changed.
-
-    environment.yml gets one exact version for each direct conda dependency, the lowest among the
-    platforms, since all of them must have it; and only the platforms that the channels have.
-    Both files change at the end, or neither. Raises CannotError if there is no solution.
-    """
+def pin(project: Project) -> list[diff.Change]:
+    """Lock, write what was solved into environment.yml, and return what changed. environment.yml
+    gets one exact version for each direct conda dependency, the lowest among the platforms, since
+    all of them must have it; and only the platforms that the channels have. Both files change at
+    the end, or neither."""
     from ruamel.yaml import YAML
 
     urls = environment_yml.channel_urls(project)
-    found = [name for name in _specification(project).platforms if channels.has_python(urls, name)]
-    if not found:
-        raise CannotError(
-            f"no platform of environment.yml has a python in {', '.join(urls)}",
-            "correct channels: in environment.yml, and run: python -m condaw lock --pin",
-        )
+    asked = _specification(project).platforms
+    platforms = [name for name in asked if channels.has_python(urls, name)]
+    if not platforms:
+        cause = f"no platform of environment.yml has a python in {', '.join(urls)}"
+        next_step = "correct channels: in environment.yml, and run: python -m condaw lock --pin"
+        raise CannotError(cause, next_step)
     yaml = YAML()
     content = yaml.load(project.environment_yml.read_text(encoding="utf-8"))
-    content["platforms"] = found
+    content["platforms"] = platforms
     with tempfile.TemporaryDirectory() as folder:
         scratch = Project(Path(folder))
         yaml.dump(content, scratch.environment_yml)
         relock(scratch)
-        lowest = _lowest_versions(scratch.lock_file)
+        solved = _parse(scratch.lock_file).package
         for index, spec in enumerate(content["dependencies"]):
             if isinstance(spec, str):
                 name = str(MatchSpec(spec).name.normalized)
-                content["dependencies"][index] = f"{name}=={lowest[name]}"
+                found = {e.version for e in solved if (e.manager, e.name) == ("conda", name)}
+                content["dependencies"][index] = f"{name}=={min(found, key=Version)}"
         yaml.dump(content, scratch.environment_yml)
         relock(scratch)
         before = _parse(project.lock_file).package if project.lock_file.exists() else []
@@ -125,43 +116,30 @@ def pin(project: Project) -> list[Change]:
     return difference
 
 
-def _lowest_versions(lock_file: Path) -> dict[str, str]:
-    """Return the lowest version of each conda package among the platforms."""
-    versions: dict[str, list[str]] = defaultdict(list)
-    for entry in _parse(lock_file).package:
-        if entry.manager == "conda":
-            versions[entry.name].append(entry.version)
-    return {name: min(found, key=Version) for name, found in versions.items()}
-
-
 def _refuse_unknown(names: Sequence[str], known: set[str], where: str) -> None:
     if unknown := sorted(set(names) - known):
         raise CannotError(f"{', '.join(unknown)} is not {where}", "name it as it is there")
 
 
 def _specification(project: Project) -> LockSpecification:
-    """Return environment.yml as conda-lock reads it."""
     environment_yml.channel_urls(project)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             return make_lock_spec(src_files=[project.environment_yml], mapping_url=str(PYPI_NAMES))
     except Exception as error:
-        raise CannotError(
-            f"environment.yml cannot be read: {last_line(str(error))}", "correct it"
-        ) from None
+        cause = f"environment.yml cannot be read: {last_line(str(error))}"
+        raise CannotError(cause, "correct it") from None
 
 
 def _parse(lock_file: Path) -> Lockfile:
-    """Return the lock as conda-lock reads it."""
     try:
         return parse_conda_lock_file(lock_file)
     except FileNotFoundError:
         raise CannotError("there is no conda-lock.yml", "run: python -m condaw lock") from None
     except Exception as error:
-        raise CannotError(
-            f"conda-lock.yml cannot be read: {last_line(str(error))}",
-            "restore it from version control, or delete it and run: python -m condaw lock",
-        ) from None
+        cause = f"conda-lock.yml cannot be read: {last_line(str(error))}"
+        next_step = "restore it from version control, or delete it and run: python -m condaw lock"
+        raise CannotError(cause, next_step) from None
 
 
 def _solve(
@@ -174,43 +152,35 @@ def _solve(
 ) -> Lockfile:
     """Let conda-lock solve. Its output is shown only through the error that comes of it."""
     # Simple pages, which every index has; by default conda-lock asks for one index's own JSON.
-    sources = [*specification.pip_repositories, *map(PipRepository.from_string, _indexes())]
-    request = specification.model_copy(
-        update={"pip_repositories": sources, "allow_pypi_requests": False}
-    )
+    settings = pip_config.pip_settings()
+    indexes = [settings.get("index-url") or str(PyPiRepository().url).rstrip("/")]
+    indexes += settings.get("extra-index-url", "").split()
+    pages = [PipRepository.from_string(url) for url in indexes if url.startswith("http")]
+    sources = {"pip_repositories": [*specification.pip_repositories, *pages]}
+    request = specification.model_copy(update={**sources, "allow_pypi_requests": False})
     # conda packages are held back by the shim: conda-lock would want an installed environment.
     wheels = [entry for entry in before if entry.manager == "pip"] if update else []
-    with tempfile.TemporaryDirectory() as folder, _child_environment():
-        shim = conda_shim.install(Path(folder), project.lock_file if update else None, update)
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):
-                return create_lockfile_from_spec(
-                    conda=shim,
-                    spec=request,
-                    platforms=list(platforms),
-                    lockfile_path=project.lock_file,
-                    update_spec=UpdateSpecification(wheels, list(update)),
-                    strip_auth=True,
-                    virtual_package_repo=virtual,
-                    mapping_url=str(PYPI_NAMES),
-                )
-        except Exception as error:
-            raise CannotError(_reason(error), NEXT) from None
-
-
-@contextlib.contextmanager
-def _child_environment() -> Iterator[None]:
-    """Let the shim find these modules, and conda-lock's requests trust what pip trusts."""
-    before = dict(os.environ)
+    # The shim has to find these modules, and conda-lock's requests to trust what pip trusts.
     modules = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
     os.environ["PYTHONPATH"] = os.pathsep.join(modules)
     if roots := pip_config.certificates():
         os.environ.setdefault("REQUESTS_CA_BUNDLE", roots)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+        shim = conda_shim.install(Path(folder), project.lock_file if update else None, update)
+        try:
+            return create_lockfile_from_spec(
+                conda=shim,
+                spec=request,
+                platforms=list(platforms),
+                lockfile_path=project.lock_file,
+                update_spec=UpdateSpecification(wheels, list(update)),
+                strip_auth=True,
+                virtual_package_repo=virtual,
+                mapping_url=str(PYPI_NAMES),
+            )
+        except Exception as error:
+            next_step = "correct environment.yml, or check the network and pip's settings"
+            raise CannotError(_reason(error), f"{next_step}; {UNCHANGED}") from None
 
 
 def _reason(error: Exception) -> str:
@@ -226,21 +196,6 @@ def _reason(error: Exception) -> str:
     return f"the pip: entries cannot be solved: {text}"
 
 
-def _indexes() -> list[str]:
-    """Return the URLs of the simple pages that pip reads, or of the public index's."""
-    settings = pip_config.pip_settings()
-    first = settings.get("index-url") or str(PyPiRepository().url).rstrip("/")
-    more = settings.get("extra-index-url", "").split()
-    return [first, *(url for url in more if url.startswith("http"))]
-
-
-def _keep_urls(before: Sequence[LockedDependency], after: Sequence[LockedDependency]) -> None:
-    """Give a wheel that is still the same file the URL that it had, not one of a mirror."""
-    known = {entry.hash.sha256: entry.url for entry in before if entry.manager == "pip"}
-    for entry in after:
-        entry.url = known.get(entry.hash.sha256, entry.url)
-
-
 def _write(project: Project, content: Lockfile) -> None:
     """Replace the lock by `content`, if condaw itself accepts it."""
     # In a folder of its own, because conda-lock writes the file's name into it.
@@ -254,9 +209,8 @@ def _write(project: Project, content: Lockfile) -> None:
             reader.read(draft, platform, urls)
         draft.replace(project.lock_file)
     except reader.LockError as error:
-        raise CannotError(
-            f"what was solved is not an acceptable lock: {error.reasons}",
-            f"choose other versions in environment.yml; {UNCHANGED}",
-        ) from None
+        cause = f"what was solved is not an acceptable lock: {error.reasons}"
+        next_step = f"choose other versions in environment.yml; {UNCHANGED}"
+        raise CannotError(cause, next_step) from None
     finally:
         shutil.rmtree(draft.parent, ignore_errors=True)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import functools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
-from rattler import Channel, Client, Config, Gateway
-from rattler.exceptions import ConfigError, GatewayError, InvalidChannelError
+from rattler import Client, Config, Gateway
+from rattler.exceptions import ConfigError, GatewayError
 from rattler.networking import middleware
 
 from condaw.base.errors import CannotError
@@ -28,10 +29,7 @@ DOWNLOADS = 16
 
 @functools.cache
 def config() -> Config:
-    """Return the user's rattler configuration: mirrors, proxies, TLS roots, credential store.
-
-    Raises CannotError if it cannot be read.
-    """
+    """Return the user's rattler configuration: mirrors, proxies, TLS roots, credential store."""
     try:
         found = Config.load_from_default_locations("rattler")
     except ConfigError as error:
@@ -42,13 +40,9 @@ def config() -> Config:
 
 @functools.cache
 def client() -> Client:
-    """Return a client that follows `config` and .condarc, retries, and does not wait for ever.
-
-    Raises CannotError if either cannot be read.
-    """
-    options: dict[str, Any] = {"user_agent": "condaw", "timeout": TIMEOUT}
+    """Return a client that follows `config` and .condarc, retries, and does not wait for ever."""
     if not (found := mirrors()):
-        return Client.from_config(config(), max_retries=3, **options)
+        return Client.from_config(config(), max_retries=3, user_agent="condaw", timeout=TIMEOUT)
     # `from_config` would give the mirror the credentials of the host that it stands for.
     if store := config().authentication_override_file:
         os.environ.setdefault("RATTLER_AUTH_FILE", str(store))
@@ -62,7 +56,8 @@ def client() -> Client:
             middleware.AuthenticationMiddleware(),
             middleware.OciMiddleware(),
         ],
-        **options,
+        user_agent="condaw",
+        timeout=TIMEOUT,
     )
 
 
@@ -81,18 +76,18 @@ def has_python(urls: Sequence[str], subdir: str) -> bool:
 
 
 def mirrors() -> dict[str, list[str]]:
-    """Return where to fetch instead of a public URL: as rattler has it, else as conda has it.
-
-    Raises CannotError if a configuration file cannot be read, or names what is no URL.
-    """
-    found = {}
+    """Return where to fetch instead of a public URL: as rattler has it, else as conda has it."""
     settings = _condarc()
-    if alias := os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias"):
-        found[PUBLIC] = [f"{_location(alias, 'channel_alias')}/"]
+    alias = os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias")
+    found = {PUBLIC: str(alias)} if alias else {}
     custom = settings.get("custom_channels")
     for name, location in custom.items() if isinstance(custom, dict) else ():
-        found[f"{PUBLIC}{name}/"] = [f"{_location(location, 'custom_channels')}/{name}/"]
-    return {**found, **config().mirrors}
+        found[f"{PUBLIC}{name}/"] = f"{str(location).rstrip('/')}/{name}"
+    if not all("://" in location for location in found.values()):
+        cause = "channel_alias or custom_channels in .condarc is not a URL"
+        raise CannotError(cause, "correct it")
+    ours = {public: [f"{location.rstrip('/')}/"] for public, location in found.items()}
+    return {**ours, **config().mirrors}
 
 
 def local_path(url: str) -> Path | None:
@@ -115,35 +110,20 @@ def fetched_from(url: str) -> str:
     return url
 
 
-def _location(value: object, setting: str) -> str:
-    """Return a URL of conda's configuration, without a slash at its end."""
-    try:
-        location = str(Channel(str(value)).base_url)
-        if not urlsplit(str(value)).scheme or not urlsplit(location).scheme:
-            raise ValueError
-    except (ValueError, InvalidChannelError):
-        raise CannotError(f"{setting} in .condarc is not a URL", "correct it") from None
-    return str(value).rstrip("/")
-
-
 def _condarc() -> dict[str, Any]:
-    """Return conda's configuration; files that are nearer to the user come later and win.
-
-    Source: conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to a conda
-    installation. Variables in it are expanded, as conda does.
-    """
+    """Return conda's configuration; files that are nearer to the user come later and win. Source:
+    conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to an installation."""
     system = "C:/ProgramData/conda/.condarc" if sys.platform == "win32" else "/etc/conda/.condarc"
     xdg = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     files = [system, f"{xdg}/conda/.condarc", "~/.conda/.condarc", "~/.condarc"]
     settings: dict[str, Any] = {}
-    for file in [*files, os.environ.get("CONDARC") or "~/.condarc"]:
+    for name in [*files, os.environ.get("CONDARC") or "~/.condarc"]:
         try:
-            text = Path(file).expanduser().read_text(encoding="utf-8")
+            file = Path(name).expanduser()
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
             settings |= yaml.safe_load(os.path.expandvars(text)) or {}
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, RuntimeError):
-            continue
-        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
-            raise CannotError(f"{file} cannot be read", "correct it") from None
+        except (OSError, ValueError, TypeError, RuntimeError, yaml.YAMLError):
+            raise CannotError(f"{name} cannot be read", "correct it") from None
     return settings
 
 
@@ -157,5 +137,4 @@ def _basic(url: str) -> dict[str, str]:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return re.sub("//[^/]*@", "//", url)

@@ -10,16 +10,11 @@ from condaw.base.errors import CannotError
 
 def pip_settings() -> dict[str, str]:
     """Return pip's settings (`index-url`, `extra-index-url`, ...), from its files and variables.
-
-    pip is not asked: that takes a quarter of a second, and pip may not be installed.
-    Raises CannotError if a file cannot be read.
-    """
+    pip is not asked: that takes a quarter of a second, and pip may not be installed."""
     settings: dict[str, str] = {}
     parser = configparser.RawConfigParser()
     try:
         parser.read(config_files(), encoding="utf-8")
-        if any("\0" in value for name in parser for value in parser[name].values()):
-            raise configparser.Error("a value holds a null character")
     except (configparser.Error, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         raise CannotError(f"pip's configuration cannot be read: {text}", "correct it") from None
@@ -33,11 +28,9 @@ def pip_settings() -> dict[str, str]:
 
 
 def config_files() -> list[Path]:
-    """Return pip's configuration files, whether they exist or not; later ones win.
-
-    Source: pip's user guide, "Configuration": global, user (an old and a current place), site.
-    PIP_CONFIG_FILE comes last and replaces the user's; the null device means no file at all.
-    """
+    """Return pip's configuration files, whether they exist or not; later ones win. Source: pip's
+    user guide, "Configuration". PIP_CONFIG_FILE replaces the user's files; as the null device it
+    replaces all of them."""
     own, home = os.environ.get("PIP_CONFIG_FILE", ""), Path("~").expanduser()
     if own == os.devnull:
         return []
@@ -58,20 +51,14 @@ def config_files() -> list[Path]:
 
 
 def certificates() -> str | None:
-    """Return the file of root certificates that the user has configured; None for the default.
-
-    Raises CannotError if pip's configuration cannot be read.
-    """
+    """Return the file of root certificates that the user has configured; None for the default."""
     return os.environ.get("SSL_CERT_FILE") or pip_settings().get("cert")
 
 
 def uv_environment() -> dict[str, str]:
-    """Return the process environment in which uv fetches from where pip would.
-
-    Settings are passed as variables, not arguments, since an index URL may hold a password. What
-    the user has set for uv itself stays. uv stops at the first index that has a name; pip looks
-    at all of them, which is safe here because each file's sha256 is known.
-    """
+    """Return the process environment in which uv fetches from where pip would. As variables, not
+    arguments, since an index URL may hold a password. What the user has set for uv itself stays.
+    Like pip, uv looks at all indexes: each file's sha256 is known."""
     pip = pip_settings()
     wanted = {
         "UV_DEFAULT_INDEX": pip.get("index-url"),

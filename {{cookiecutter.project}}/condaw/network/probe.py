@@ -15,66 +15,50 @@ from condaw.base.errors import redacted
 
 PATIENCE = 10
 """Seconds that a server has to answer."""
-LATER = "try again later, or ask who runs it"
 NETWORK = "check the network and the VPN; if there is a proxy, set HTTPS_PROXY"
 ROOTS = "set SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
 CLOCK = "check this machine's clock, and that its root certificates are up to date"
 OTHER_NAME = "check the URL; the login page of a guest network does this, too"
 CERTIFICATE = {9: CLOCK, 10: CLOCK, 62: OTHER_NAME, 64: OTHER_NAME}
-"""Next steps by OpenSSL's number (x509_vfy.h, X509_V_ERR_...); for all others it is ROOTS."""
-
-clock = time.time
+"""Next steps by OpenSSL's X509_V_ERR_... (x509_vfy.h); for all others it is ROOTS."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered."""
+    """What a server answered, in one sentence, and what to do if that is a failure."""
 
-    ok: bool
     text: str
-    """One sentence that names the server."""
     next_step: str = ""
-    """What to do if it is not ok."""
     ahead: float | None = None
     """Seconds by which this machine's clock is ahead of the server's; None if it told no time."""
 
 
 def ask(url: str, cafile: str | None = None) -> Answer:
-    """Ask for `url`, without any password in it, and return the answer.
-
-    `cafile` holds root certificates for https.
-    """
+    """Ask for `url` without its password; `cafile` holds root certificates."""
     place = redacted(url)
     try:
         context = ssl.create_default_context(cafile=cafile)
         with urllib.request.urlopen(place, timeout=PATIENCE, context=context) as reply:  # noqa: S310
-            return Answer(True, f"{place} answers", ahead=_ahead(reply.headers))
+            return Answer(f"{place} answers", ahead=_ahead(reply.headers))
     except urllib.error.HTTPError as error:
-        # Below 500: it may ask for a password, or offer another page.
-        ok = error.code < 500
-        text = f"{place} answers, with HTTP {error.code}"
-        return Answer(ok, text, "" if ok else LATER, _ahead(error.headers))
+        # Below 500 is no failure: it may ask for a password, or have nothing at that place.
+        next_step = "try again later, or ask who runs it" if error.code >= 500 else ""
+        return Answer(f"{place} answers, with HTTP {error.code}", next_step, _ahead(error.headers))
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        return Answer(False, *_why(reason, place))
-
-
-def proxy(url: str) -> str | None:
-    """Return the proxy through which `url` is asked for, from the system and the variables."""
-    parts = urlsplit(url)
-    found = urllib.request.getproxies().get(parts.scheme)
-    return None if urllib.request.proxy_bypass(parts.hostname or "") else found
+        return Answer(*_why(reason, place))
 
 
 def _why(reason: object, url: str) -> tuple[str, str]:
     """Return why `url` did not answer, and the next step."""
+    parts = urlsplit(url)
+    peer = str(parts.hostname)
     if isinstance(reason, ssl.SSLCertVerificationError):
-        host = urlsplit(url).hostname or url
-        text = f"the certificate of {host} is not accepted: {reason.verify_message}"
+        text = f"the certificate of {peer} is not accepted: {reason.verify_message}"
         return text, CERTIFICATE.get(reason.verify_code, ROOTS)
-    via = proxy(url)
-    parts = urlsplit(via or url)
-    peer = f"the proxy {parts.hostname}:{parts.port}" if via else str(parts.hostname)
+    proxy = urlsplit(urllib.request.getproxies().get(parts.scheme, ""))
+    if proxy.hostname and not urllib.request.proxy_bypass(peer):
+        peer = f"the proxy {proxy.hostname}:{proxy.port}"
     if "407" in str(reason):
         return f"{peer} asks for a user and a password", "put them into HTTPS_PROXY, as USER:PASS@"
     if isinstance(reason, socket.gaierror):
@@ -90,6 +74,6 @@ def _ahead(headers: Message) -> float | None:
     """Return `Answer.ahead`. A cache says in Age how old its Date is (RFC 9111, 5.1)."""
     try:
         said = parsedate_to_datetime(headers["Date"]).timestamp()
-        return clock() - said - float(headers.get("Age") or 0)
+        return time.time() - said - float(headers.get("Age") or 0)
     except (TypeError, ValueError):
         return None
