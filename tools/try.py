@@ -53,13 +53,10 @@ def main() -> None:
     condaw = [sys.executable, "-m", "condaw"]
     show([*condaw, "status"], project)
     show([*condaw, "verify"], project)
-    visit = [*condaw, "run", "--", "ssh-uptime"]
-    if os.name == "nt":  # no shell of Unix could answer there
-        show([*visit, "--self-test"], project)
-    else:
-        with tempfile.TemporaryDirectory() as folder, ssh_server(Path(folder)) as server:
-            keys = ["--known-hosts", str(server.known_hosts), "--key", str(server.key)]
-            show([*visit, *keys, f"{server.user}@127.0.0.1:{server.port}"], project)
+    with tempfile.TemporaryDirectory() as folder, ssh_server(Path(folder)) as server:
+        keys = ["--known-hosts", str(server.known_hosts), "--key", str(server.key)]
+        target = f"{server.user}@127.0.0.1:{server.port}"
+        show([*condaw, "run", "--", "ssh-uptime", *keys, target], project)
     print(f"\nDone in {time.monotonic() - began:.0f} s. The project: {project}")
 
 
