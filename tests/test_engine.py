@@ -148,3 +148,23 @@ def test_a_machine_that_no_package_fits_is_named_before_anything_is_fetched(
     assert problem in error.value.cause
     assert error.value.next_step.startswith("use ")
     assert not (tmp_path / "cache").exists()
+
+
+def test_the_engine_is_not_fetched_again_because_a_scanner_holds_its_folder_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renames, really = list[Path](), Path.rename
+
+    def refuse(source: Path, target: Path) -> Path:
+        renames.append(source)
+        if len(renames) > 1:
+            return really(source, target)
+        error = PermissionError(13, "Access is denied")
+        error.winerror = 32  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(engine, "_install", lambda requirements, target: target.mkdir())
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert engine._fetched(engine.ENGINE).is_dir()
+    assert len(renames) == 2

@@ -87,3 +87,26 @@ def test_read_only_files_are_removed_where_that_takes_two_steps(
     monkeypatch.setattr(swap, "READ_ONLY_STAYS", True)
     swap.discard(project.retired)
     assert list(project.root.iterdir()) == []
+
+
+def test_the_new_environment_is_put_in_place_although_a_scanner_holds_it_for_a_moment(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.retired.rename(project.staging)
+    held, really = {project.staging: 3, project.prefix: 2}, Path.rename
+
+    def refuse(source: Path, target: Path) -> Path:
+        if held.get(source):
+            held[source] -= 1
+            error = PermissionError(13, "Access is denied")
+            error.winerror = 5  # type: ignore[attr-defined]
+            raise error
+        return really(source, target)
+
+    monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(Path, "rename", refuse)
+    swap.put_in_place(project)
+    swap.begin(project.staging)
+    swap.put_in_place(project)
+    assert held == {project.staging: 0, project.prefix: 0}
+    assert [path.name for path in project.root.iterdir()] == [".conda"]
