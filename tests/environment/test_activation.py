@@ -121,19 +121,15 @@ def test_on_windows_the_shell_is_the_one_that_the_user_came_from(
         assert "cygpath" in (tmp_path / "bashrc").read_text()
 
 
-@pytest.mark.parametrize("folder", ["Jürgen my proj"])
-def test_a_project_in_a_folder_with_other_letters_is_found_by_any_python(
-    folder: str, small: Path, machine: Machine
+def test_a_project_in_a_folder_with_spaces_and_other_letters_works(
+    small: Path, machine: Machine
 ) -> None:
-    """Python 3.11 and 3.12 read .pth files in the locale's encoding, uv writes them in UTF-8."""
-    (small.parent / folder).mkdir()
-    project = small.rename(small.parent / folder / small.name)
+    (small.parent / "Jürgen my proj").mkdir()
+    project = small.rename(small.parent / "Jürgen my proj" / small.name)
     done = machine.condaw(project, "create")
     assert done.returncode == 0, done.stderr
-    [link] = project.glob(".conda/lib/python3.*/site-packages/*demo*.pth")
-    assert link.read_bytes().isascii()
-    python = project / ".conda" / "bin" / "python"
-    where = machine.run(python, "-c", "import demo; print(ascii(demo.__file__))", cwd=machine.home)
+    code = "import demo; print(ascii(demo.__file__))"
+    where = machine.condaw(project, "run", "--", "python", "-c", code)
     assert where.stdout == f"{str(project / 'src' / 'demo' / '__init__.py')!a}\n"
     done = machine.condaw(project, "verify")
     assert done.returncode == 0, done.stderr

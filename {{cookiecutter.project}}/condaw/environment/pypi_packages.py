@@ -17,6 +17,8 @@ from condaw.network import pip_config
 
 # Looked up here, once: Python 3.11 cannot do that in two threads at the same time.
 UV = uv.find_uv_bin()
+ASCII_LINKS = os.name == "nt"
+"""Whether to write .pth files in ASCII: Python 3.11 and 3.12 do not read UTF-8 there on Windows."""
 
 
 def environment() -> dict[str, str]:
@@ -48,10 +50,7 @@ def forget(names: Sequence[str]) -> None:
 
 
 def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
-    """Make the scripts that uv wrote into `staging` start the Python of `prefix`.
-
-    And write links to sources in ASCII: Python 3.11 and 3.12 do not read them as UTF-8.
-    """
+    """Make the scripts that uv wrote into `staging` start the Python of `prefix`."""
     for installer in site.glob("*.dist-info/INSTALLER"):
         if installer.read_text(encoding="utf-8").strip() == "uv":
             _point_scripts_of(installer.parent, staging, prefix)
@@ -65,7 +64,7 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
     for row in rows:
         name = row[0]
         path = Path(os.path.normpath(site / name)) if name.startswith("../") else site
-        if "/" not in name and name.endswith(".pth"):
+        if ASCII_LINKS and "/" not in name and name.endswith(".pth"):
             path = site / name
             if (content := path.read_bytes()).isascii() or content.startswith(b"import"):
                 continue

@@ -1,0 +1,49 @@
+"""What is corrected after uv has installed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from condaw.environment import pypi_packages
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Packages of a prefix: the project, as a link to its sources in a folder with other letters."""
+    sources, site = tmp_path / "Jürgen" / "src", tmp_path / "Lib" / "site-packages"
+    info = site / "demo-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "INSTALLER").write_text("uv\n")
+    (info / "RECORD").write_text("demo.pth,sha256=old,3\ndemo-1.dist-info/RECORD,,\n")
+    (site / "demo.pth").write_text(f"{sources}\n", encoding="utf-8")
+    (sources / "demo").mkdir(parents=True)
+    (sources / "demo" / "__init__.py").touch()
+    return site
+
+
+def test_a_link_to_sources_is_ascii_where_python_may_read_it_in_another_encoding(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pypi_packages, "ASCII_LINKS", True)
+    pypi_packages.point_scripts(tmp_path, tmp_path, site)
+    content = (site / "demo.pth").read_bytes()
+    assert content.isascii()
+    code = "import site, sys; site.addsitedir(sys.argv[1]); import demo"
+    subprocess.run([sys.executable, "-c", code, site], check=True)
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    record = (site / "demo-1.dist-info" / "RECORD").read_text(encoding="utf-8")
+    assert record.splitlines()[0] == f"demo.pth,sha256={digest},{len(content)}"
+
+
+def test_a_link_to_sources_stays_as_it_is_elsewhere(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pypi_packages, "ASCII_LINKS", False)
+    before = (site / "demo.pth").read_bytes()
+    pypi_packages.point_scripts(tmp_path, tmp_path, site)
+    assert (site / "demo.pth").read_bytes() == before
