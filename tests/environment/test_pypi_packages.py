@@ -14,7 +14,7 @@ from condaw.environment import pypi_packages
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """Packages of a prefix: the project, as a link to its sources in a folder with other letters."""
+    """Return the packages of a prefix: a link to sources in a folder with other letters."""
     sources, site = tmp_path / "Jürgen" / "src", tmp_path / "Lib" / "site-packages"
     info = site / "demo-1.dist-info"
     info.mkdir(parents=True)
