@@ -41,7 +41,7 @@ packages = reader.read(project.lock_file, platform, environment_yml.channel_urls
 if not prefix.exists():
     link(packages, prefix, prefix)
     conda_meta.complete(project, prefix, packages)
-    snapshot.write(prefix, contents.site_packages(prefix, packages), contents.walk(prefix))
+    snapshot.take(prefix, contents.site_packages(prefix, packages), contents.walk(prefix))
 print(json.dumps([finding.as_dict() for finding in verify.compare(project, prefix, packages)]))
 process.finish(0)
 """

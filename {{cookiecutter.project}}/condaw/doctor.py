@@ -18,10 +18,8 @@ from condaw.base.project import Project, cache_dir
 from condaw.environment import state
 from condaw.network import pip_config, probe
 
-NEEDED = 1024
-"""MB of free disk that an environment and the caches may take."""
-SKEW = 300
-"""Seconds by which a clock may be wrong before certificates and tokens suffer."""
+NEEDED = 1024  # MB of free disk that an environment and the caches may take
+SKEW = 300  # seconds by which a clock may be wrong before certificates and tokens suffer
 
 
 @dataclass

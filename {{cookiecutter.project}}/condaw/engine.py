@@ -22,8 +22,7 @@ from condaw.base.project import cache_dir, unwritable_cache
 from condaw.base.rename import rename
 
 ENGINE = Path(__file__).with_name("engine.txt")
-RELOCK = Path(__file__).with_name("relock.txt")
-"""What `lock` needs besides: conda-lock."""
+RELOCK = Path(__file__).with_name("relock.txt")  # what `lock` needs besides: conda-lock
 
 
 def load(*requirement_files: Path) -> None:

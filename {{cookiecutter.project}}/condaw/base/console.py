@@ -10,11 +10,9 @@ if TYPE_CHECKING:
 
 RED, GREEN = "31", "32"
 """Colours of ECMA-48. They only repeat what the words say."""
-LONGEST = 2000
-"""Characters of one message."""
+LONGEST = 2000  # characters of one message
 
-quiet = False
-"""Set by `--quiet`: progress and good news are not printed; failures and findings are."""
+quiet = False  # set by `--quiet`: progress and good news are not printed; failures and findings are
 
 
 def tolerate_any_letter() -> None:

@@ -4,8 +4,7 @@ import errno
 import os
 import re
 
-RETRY = "run the command again: python -m condaw create"
-"""The next step after most failures."""
+RETRY = "run the command again: python -m condaw create"  # the next step after most failures
 FULL = {errno.ENOSPC, 112} if os.name == "nt" else {errno.ENOSPC, errno.EDQUOT}
 DENIED = (
     {errno.EACCES, 5, 32}

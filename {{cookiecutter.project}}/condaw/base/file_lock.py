@@ -15,12 +15,9 @@ from condaw.base import console
 from condaw.base.errors import CannotError
 from condaw.base.project import cache_dir, unwritable_cache
 
-WAIT = 3600
-"""Seconds to wait for another condaw: as long as a large package may take to download."""
-PATIENCE = 2
-"""Seconds to wait before saying so."""
-STEP = 0.05
-"""Seconds between two tries."""
+WAIT = 3600  # seconds to wait for another condaw: as long as a large package may take to download
+PATIENCE = 2  # seconds to wait before saying so
+STEP = 0.05  # seconds between two tries
 
 clock = time.monotonic
 

@@ -11,11 +11,8 @@ LOCK = "conda-lock.yml"
 ENVIRONMENT = "environment.yml"
 PYPROJECT = "pyproject.toml"
 PREFIX = ".conda"
-STAGING = ".conda.part"
-"""Where an environment is built before it becomes the prefix."""
+STAGING = ".conda.part"  # where an environment is built before it becomes the prefix
 RETIRED = ".conda.old"
 """Where the old environment stays for the moment in which the new one becomes the prefix."""
-META = "conda-meta"
-"""The folder of a prefix for its records."""
-PYTHON = "python.exe" if os.name == "nt" else "bin/python"
-"""The interpreter of a prefix."""
+META = "conda-meta"  # the folder of a prefix for its records
+PYTHON = "python.exe" if os.name == "nt" else "bin/python"  # the interpreter of a prefix

@@ -5,10 +5,8 @@ from pathlib import Path
 
 PATIENCE = 10
 """Seconds to try for. A scanner holds new files open for a moment, and there are thousands."""
-STEP = 0.05
-"""Seconds between two tries."""
-HELD = (5, 32)
-"""ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION of Windows."""
+STEP = 0.05  # seconds between two tries
+HELD = (5, 32)  # ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION of Windows
 
 clock, sleep = time.monotonic, time.sleep
 

@@ -4,8 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-PIECE = 1 << 20
-"""Bytes read at a time."""
+PIECE = 1 << 20  # bytes read at a time
 
 
 def sha256_of(path: Path) -> str:

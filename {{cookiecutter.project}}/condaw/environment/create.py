@@ -31,8 +31,7 @@ from condaw.environment.prefix import site_packages, walk
 from condaw.lockfile.package import Package
 
 INDEX = "check the network and pip's index settings"
-TRIES = 2
-"""What is damaged in the caches is fetched again once."""
+TRIES = 2  # what is damaged in the caches is fetched again once
 
 
 def create_environment(

@@ -36,8 +36,7 @@ class Finding(NamedTuple):
     """One difference; `path` is relative to the prefix, with forward slashes."""
 
     kind: Kind
-    text: str
-    """One sentence that names the package or file."""
+    text: str  # one sentence that names the package or file
     package: str | None = None
     path: str | None = None
 

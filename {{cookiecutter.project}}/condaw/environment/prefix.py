@@ -24,10 +24,8 @@ class File(NamedTuple):
     """One file that a package put into the prefix."""
 
     package: str
-    sha256: str | None
-    """Of the content; None if not recorded, as for a symlink."""
-    size: int | None
-    """In bytes; None if not recorded, or changed by the installation."""
+    sha256: str | None  # of the content; None if not recorded, as for a symlink
+    size: int | None  # in bytes; None if not recorded, or changed by the installation
 
 
 def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:

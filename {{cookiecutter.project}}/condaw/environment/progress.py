@@ -12,8 +12,7 @@ from condaw.base.errors import RETRY, CannotError
 
 SILENCE = 60
 """Seconds without a byte after which a download is given up. A slow server is not a silent one."""
-WIDTH = 30
-"""Characters of the bar."""
+WIDTH = 30  # characters of the bar
 
 clock = time.monotonic
 

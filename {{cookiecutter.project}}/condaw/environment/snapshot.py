@@ -14,8 +14,7 @@ from pathlib import Path
 from condaw.base.layout import META
 from condaw.base.sha256 import sha256_of
 
-NAME = f"{META}/condaw.manifest"
-"""Not a `.json`: conda reads each of those as a record."""
+NAME = f"{META}/condaw.manifest"  # not a `.json`: conda reads each of those as a record
 IGNORED = 0o222 if os.name == "nt" else 0
 """Mode bits to ignore: hard links on Windows share the read-only attribute, which must go first."""
 
@@ -24,12 +23,9 @@ IGNORED = 0o222 if os.name == "nt" else 0
 class Snapshot:
     """Paths are relative to the prefix, with forward slashes."""
 
-    mode: int
-    """The mode of most files."""
-    modes: dict[str, int]
-    """The mode of every other file."""
-    links: dict[str, str]
-    """What each symlink points to."""
+    mode: int  # the mode of most files
+    modes: dict[str, int]  # the mode of every other file
+    links: dict[str, str]  # what each symlink points to
     records: dict[str, str]
     """The sha256 of each package's record: conda-meta/*.json and *.dist-info/RECORD."""
 

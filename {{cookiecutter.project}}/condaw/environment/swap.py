@@ -15,10 +15,8 @@ from condaw.base.project import Project
 from condaw.base.rename import rename
 from condaw.environment.state import MARK
 
-TRIES = 100
-"""To remove a folder."""
-READ_ONLY_STAYS = os.name == "nt"
-"""Whether a read-only file cannot be removed."""
+TRIES = 100  # to remove a folder
+READ_ONLY_STAYS = os.name == "nt"  # whether a read-only file cannot be removed
 
 
 def begin(folder: Path) -> None:

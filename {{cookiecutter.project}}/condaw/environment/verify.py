@@ -24,8 +24,7 @@ from condaw.lockfile.package import Package
 
 DATA = ("share/", "var/")
 """Where programs keep data of their own (Filesystem Hierarchy Standard): a kernel spec, a log."""
-LARGE = 1 << 20
-"""Bytes from which on a file is large."""
+LARGE = 1 << 20  # bytes from which on a file is large
 IDENTITY = ("version", "build", "sha256", "url")
 """What a conda package's record and its entry in the lock have in common."""
 WORDS = {

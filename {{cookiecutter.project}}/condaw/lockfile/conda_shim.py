@@ -20,10 +20,8 @@ from condaw.base.errors import redacted
 from condaw.lockfile import reader
 from condaw.network import channels
 
-PATIENCE = 300
-"""Seconds that the channels' indexes and the solver may take."""
-REQUEST = "request.json"
-"""Beside the executable: what conda's command line has no words for."""
+PATIENCE = 300  # seconds that the channels' indexes and the solver may take
+REQUEST = "request.json"  # beside the executable: what conda's command line has no words for
 
 
 def install(folder: Path, lock: Path | None, update: Sequence[str]) -> Path:

@@ -12,12 +12,10 @@ class Change:
     """One package that differs between two locks, on `platforms`."""
 
     name: str
-    old: str | None
-    """The version; None if the package was not there."""
+    old: str | None  # the version; None if the package was not there
     new: str | None
     platforms: tuple[str, ...]
-    everywhere: bool
-    """Whether these are all the platforms of the locks."""
+    everywhere: bool  # whether these are all the platforms of the locks
 
     @property
     def kind(self) -> str:

@@ -13,8 +13,7 @@ from rattler.package.build_string import BuildString
 class Package:
     """A locked package. What is said of its URL's parts holds for conda packages (CEP 26)."""
 
-    manager: str
-    """`conda` or `pip`."""
+    manager: str  # `conda` or `pip`
     name: str
     version: str
     platform: str
@@ -22,8 +21,7 @@ class Package:
     sha256: str
     md5: str | None
     dependencies: Mapping[str, str]
-    line: int = field(compare=False)
-    """Where the entry begins in the lock, from 1."""
+    line: int = field(compare=False)  # where the entry begins in the lock, from 1
 
     @property
     def file_name(self) -> str:

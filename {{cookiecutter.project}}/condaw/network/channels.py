@@ -21,10 +21,8 @@ from condaw.base.project import cache_dir
 
 PUBLIC = "https://conda.anaconda.org/"
 """conda's default of channel_alias: where a channel with a bare name is."""
-TIMEOUT = 3600
-"""Seconds that one request may take in all, for a large package on a slow line."""
-DOWNLOADS = 16
-"""Packages that are fetched at the same time. More take memory, and are no quicker."""
+TIMEOUT = 3600  # seconds that one request may take in all, for a large package on a slow line
+DOWNLOADS = 16  # packages that are fetched at the same time. More take memory, and are no quicker
 
 
 @functools.cache

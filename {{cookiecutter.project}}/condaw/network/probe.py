@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 from condaw.base.errors import redacted
 
-PATIENCE = 10
-"""Seconds that a server has to answer."""
+PATIENCE = 10  # seconds that a server has to answer
 NETWORK = "check the network and the VPN; if there is a proxy, set HTTPS_PROXY"
 ROOTS = "set SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
 CLOCK = "check this machine's clock, and that its root certificates are up to date"
