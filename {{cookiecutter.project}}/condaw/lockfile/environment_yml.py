@@ -23,7 +23,7 @@ def channel_urls(project: Project) -> list[str]:
         raise CannotError("environment.yml has no list of channels", next_step) from None
     for channel in channels:
         for fault in url_faults(channel):
-            next_step = "use another; passwords belong in netrc or in rattler's credential store"
+            next_step = "name another channel; passwords belong in netrc or rattler's own store"
             raise CannotError(f"the channel {channel} in environment.yml {fault}", next_step)
     named = [Channel(name) for name in channels if name != "nodefaults"]
     return [str(channel.base_url).rstrip("/") for channel in named]
