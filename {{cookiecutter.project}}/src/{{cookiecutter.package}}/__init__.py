@@ -1,4 +1,5 @@
 """The uptime of a fleet over SSH: hosts in, one row for each host out.
 
-`cli` is the command; `fleet.collect` is what a program calls.
+To read it, begin with `ask` (one command on one host) and `devices` (which command, and how its
+answer is read). `fleet.collect` asks many hosts, `session` logs in, `targets` knows how.
 """
