@@ -30,7 +30,7 @@ def run(session: Session, command: str) -> str:
     """Run a command in a session and return what it prints. Raises Failure."""
     device = DEVICES.get(session.target.device_type)
     try:
-        return _exec(session, command) if device and device.shell else _netmiko(session, command)
+        return _exec(session, command) if device and device.unix else _netmiko(session, command)
     except (paramiko.SSHException, EOFError, OSError) as error:
         reason = last_line(str(error)) or "the session broke off"
         raise Failure("command", f"logged in, but {command!r} failed: {reason}") from error

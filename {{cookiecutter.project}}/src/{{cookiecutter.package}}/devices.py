@@ -12,17 +12,17 @@ from .failures import Failure, last_line, plain
 class Device(NamedTuple):
     """A device type: the command, and a pattern whose group 1 is the uptime and nothing else.
 
-    `shell` says that the host has a real shell, so the command is run without a terminal; all
+    `unix` says that the host has a real shell, so the command is run without a terminal; all
     others are netmiko's. `login` is appended to the user name.
     """
 
     command: str
     pattern: str = r"\buptime(?: is|:)\s+(.+)"
-    shell: bool = False
+    unix: bool = False
     login: str = ""
 
 
-_UNIX = Device("uptime", r"\bup\s+(.+?)(?:,\s+\d+ users?)?,\s+load average", shell=True)
+_UNIX = Device("uptime", r"\bup\s+(.+?)(?:,\s+\d+ users?)?,\s+load average", unix=True)
 _SHOW_VERSION = Device("show version")
 _COMWARE = Device("display version")
 _SROS = Device("show uptime", r"System Up Time\s*:\s+(.+?)\s*\(hr:min:sec\)")

@@ -39,7 +39,7 @@ class Row:
     learned: str = ""
     """The known_hosts line of a key that was accepted on first use."""
     login: int = 0
-    """1 for a login that was accepted, -1 for one that was refused, 0 where it did not come to it."""
+    """1 for a login that was accepted, -1 for one that was refused, else 0."""
 
 
 def probe(target: Target, timeout: float = 30.0) -> Row:
@@ -57,8 +57,14 @@ def probe(target: Target, timeout: float = 30.0) -> Row:
         row = _row(target, failure)
     if session.accepted:
         row = replace(row, login=1)
-    elapsed = round(clock() - started, 3)
-    return replace(row, elapsed=elapsed, learned=session.learned, **session.agreed)
+    return replace(
+        row,
+        elapsed=round(clock() - started, 3),
+        learned=session.learned,
+        kex=session.agreed["kex"],
+        host_key=session.agreed["host_key"],
+        cipher=session.agreed["cipher"],
+    )
 
 
 def collect(
@@ -90,7 +96,9 @@ def collect(
                     rows += 1
                     yield _row(account.waiting.popleft(), _NOT_TRIED)
             try:
-                account, target, task = done.get(timeout=1)  # Windows cannot interrupt a longer wait
+                account, target, task = done.get(
+                    timeout=1
+                )  # Windows cannot interrupt a longer wait
             except Empty:
                 continue
             rows += 1

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -63,17 +63,17 @@ def summary(rows: Sequence[Row], seconds: float) -> str:
 
 def table(rows: Sequence[Row], algorithms: bool = False, colour: bool = False) -> str:
     """Return a table for people; `algorithms` adds a column for each that was agreed on."""
-    lines = [("HOST", "UPTIME", *(("KEX", "HOST KEY", "CIPHER") if algorithms else ()), "")]
+    lines = [["HOST", "UPTIME", *(("KEX", "HOST KEY", "CIPHER") if algorithms else ()), ""]]
     for row in rows:
         minutes = (row.uptime_seconds or 0) // 60
         uptime = f"{minutes // 1440}d {minutes // 60 % 24:2}h {minutes % 60:02}m"
         agreed = (row.kex, row.host_key, row.cipher) if algorithms else ()
-        cells = (row.name, uptime if row.ok else row.error or "", *agreed, row.text or row.detail)
-        lines.append(tuple(map(plain, cells)))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        lines.append([row.name, uptime if row.ok else str(row.error), *agreed])
+        lines[-1].append(row.text or row.detail)
+    widths = [max(len(plain(cell)) for cell in column) for column in zip(*lines, strict=True)]
     shown = []
     for line, failed in zip(lines, [False, *(not row.ok for row in rows)], strict=True):
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        cells = [plain(cell).ljust(width) for cell, width in zip(line, widths, strict=True)]
         if failed and colour:
             cells[1] = f"\x1b[1;31m{cells[1]}\x1b[0m"
         shown.append("  ".join(cells).rstrip())
@@ -97,7 +97,11 @@ _METRICS: dict[str, tuple[str, Callable[[Row], float | None], tuple[str, ...]]] 
     "up": ("Whether the host gave its uptime.", lambda row: int(row.ok), ()),
     "seconds": ("The uptime of the host.", lambda row: row.uptime_seconds, ()),
     "probe_seconds": ("How long it took to ask.", lambda row: row.elapsed, ()),
-    "failure": ("Why it failed; the kinds are in the manual.", lambda r: 1 - r.ok or None, ("error",)),
+    "failure": (
+        "Why it failed; the kinds are in the manual.",
+        lambda r: 1 - r.ok or None,
+        ("error",),
+    ),
     "algorithms": (
         "The algorithms of SSH that were agreed on.",
         lambda row: 1 if row.kex else None,

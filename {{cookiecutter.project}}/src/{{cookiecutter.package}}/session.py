@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO, Any
 
 import paramiko
+from paramiko.ssh_exception import IncompatiblePeer
 
 from . import keys
 from .failures import Failure, Refused, last_line, plain
@@ -96,7 +97,8 @@ class Session:
         for pause in (*_PAUSES, None):
             try:
                 self._connection = self._proxied() if self.target.proxy else self._direct()
-                return self._handshake(self._connection)
+                self._handshake(self._connection)
+                return
             except Failure as failure:
                 if failure.kind != "no-ssh" or not pause or self.left() < 2 * pause:
                     raise
@@ -141,8 +143,9 @@ class Session:
         shell = os.environ.get("SHELL") or "/bin/sh"
         command = [shell, "-c", f"exec {self.target.proxy}"]
         with theirs:
+            end = theirs.fileno()
             self._proxy = subprocess.Popen(
-                command, stdin=theirs, stdout=theirs, stderr=self._said, start_new_session=True
+                command, stdin=end, stdout=end, stderr=self._said, start_new_session=True
             )
         return ours
 
@@ -160,7 +163,7 @@ class Session:
         try:
             transport.start_client(timeout=self.left())
             key = transport.get_remote_server_key()
-        except paramiko.IncompatiblePeer as error:
+        except IncompatiblePeer as error:
             raise Failure("crypto", incompatible(str(error), heard.offers())) from None
         except Exception:  # paramiko lets out what a broken packet raises in it
             raise self._no_ssh(heard) from None
@@ -193,7 +196,9 @@ class Session:
             try:
                 tried += 1
                 more = transport.auth_publickey(target.username, key)
-                return self._continue(more) if more else None
+                if more:
+                    self._continue(more)
+                return
             except paramiko.BadAuthenticationType as error:
                 methods, tried = error.allowed_types, tried - 1
                 break
@@ -203,8 +208,8 @@ class Session:
                     raise Refused(f"the server hung up after {tried} keys: {advice}") from None
         if target.password is None:
             self._nothing_left(tried)
-            return
-        self._password(methods)
+        else:
+            self._password(methods)
 
     def _continue(self, methods: list[str]) -> None:
         """Go on after a key that the server accepts, but that it does not find enough."""
@@ -262,7 +267,7 @@ class Session:
                 sentence = f"login refused: {said} of user {self.target.username!r}"
                 raise Refused(f"{sentence} did not do; the server takes {ways}") from None
             files = f"; cannot use {', '.join(unusable)}" if unusable else ""
-            sentence = f"nothing to log in with: give --key, an ssh-agent or SSH_UPTIME_PASSWORD"
+            sentence = "nothing to log in with: give --key, an ssh-agent or SSH_UPTIME_PASSWORD"
             raise Failure("auth", f"{sentence}; the server takes {ways}{files}") from None
 
 

@@ -1,7 +1,6 @@
 """What ssh_config(5) says of hosts: the answer of `ssh -G`, or of paramiko's parser without it."""
 
 import getpass
-import glob
 import os
 import re
 import shutil
@@ -15,8 +14,10 @@ from .failures import UsageError, last_line
 Section = dict[str, list[str]]
 
 # A line that makes the answer differ from host to host.
-_VARIES = re.compile(r"^\s*(?:host[\s=]+(?!\*\s*$)|match\b|include\b(?!.*ssh_config\.d))", re.I | re.M)
-_SYSTEM = ("/etc/ssh/ssh_config", "/etc/ssh/ssh_config.d/*.conf")
+_VARIES = re.compile(
+    r"^\s*(?:host[\s=]+(?!\*\s*$)|match\b|include\b(?!.*ssh_config\.d))", re.I | re.M
+)
+_SYSTEM = Path("/etc/ssh")
 
 
 def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
@@ -27,11 +28,15 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
     names = list(dict.fromkeys(hosts))
     if not shutil.which("ssh"):
         return _parsed(names, file)
-    own, home = Path.home() / ".ssh" / "config", os.path.expanduser(f"~{getpass.getuser()}")
-    if not file and Path.home() != Path(home):  # ssh does not look at HOME
+    own, home = Path.home() / ".ssh" / "config", Path(f"~{getpass.getuser()}").expanduser()
+    if not file and Path.home() != home:  # ssh does not look at HOME
         file = str(own) if own.is_file() else "none"
     command = ["ssh", *(["-F", file] if file else []), "-G"]
-    read = [file] if file else [str(own), *(f for name in _SYSTEM for f in glob.glob(name))]
+    read = (
+        [file]
+        if file
+        else [str(own), *map(str, _SYSTEM.glob("ssh_config*/*.conf")), str(_SYSTEM / "ssh_config")]
+    )
     if not any(_VARIES.search(_text(name)) for name in read):
         return dict.fromkeys(names, _ask([*command, "--", "host"], home) | {"hostname": []})
     with ThreadPoolExecutor(4 * (os.cpu_count() or 1)) as pool:
@@ -39,7 +44,7 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
         return dict(zip(names, sections, strict=True))
 
 
-def _ask(command: list[str], home: str) -> Section:
+def _ask(command: list[str], home: Path) -> Section:
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from . import hostkeys, ssh_config
-from .failures import UsageError
 from .hostkeys import Trust
 from .inventory import Entries
 from .keys import KeyFile, agent_keys
@@ -70,7 +69,7 @@ def resolve(entries: Entries, options: Options, password: Password) -> list[Targ
     for section in sections.values():
         for socket in section.get("identityagent", []):
             if socket not in ("none", "SSH_AUTH_SOCK"):  # paramiko knows the variable alone
-                os.environ["SSH_AUTH_SOCK"] = os.path.expanduser(socket)
+                os.environ["SSH_AUTH_SOCK"] = _home(socket)
     return [
         _target(name, options.flags | entry, sections[names[name]], options, password)
         for name, entry in entries.items()
@@ -96,7 +95,7 @@ def _target(
     agent = bool(entry.get("allow_agent", True) and agent_keys())
     agent = agent and section.get("identityagent") != ["none"]
     known = tuple(
-        os.path.expanduser(expand(file))
+        _home(expand(file))
         for key in ("userknownhostsfile", "globalknownhostsfile")
         for file in " ".join(section.get(key, [])).split()
     )
@@ -141,10 +140,10 @@ def _key_files(
 ) -> tuple[KeyFile, ...]:
     """Return the keys that can be used. One that was named must be usable; defaults need not."""
     phrase = entry.get("passphrase") or passphrase
-    certificates = tuple(os.path.expanduser(expand(c)) for c in section.get("certificatefile", []))
+    certificates = tuple(_home(expand(c)) for c in section.get("certificatefile", []))
 
     def key(file: str) -> KeyFile:
-        return KeyFile(os.path.expanduser(file), certificates, phrase and str(phrase))
+        return KeyFile(_home(file), certificates, phrase and str(phrase))
 
     if entry.get("key_file"):
         named = key(str(entry["key_file"]))
@@ -153,6 +152,10 @@ def _key_files(
         return (named,)
     found = [key(expand(file)) for file in section.get("identityfile", _DEFAULTS)]
     return tuple(key for key in found if Path(key.path).is_file() and key.usable())
+
+
+def _home(file: str) -> str:
+    return str(Path(file).expanduser())
 
 
 _DEFAULTS = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
@@ -164,7 +167,7 @@ def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, 
         return ""
     *first, last = jumps.split(",")
     strict = {"strict": "yes", "accept-new": "accept-new", "insecure": "no"}[options.mode]
-    files = " ".join(os.path.expanduser(file) for file in known)
+    files = " ".join(_home(file) for file in known)
     command = ["ssh", "-W", f"[{host}]:{port}", "-oBatchMode=yes"]
     own = Path.home() / ".ssh" / "config"
     config = options.ssh_config or (str(own) if own.is_file() else "")
