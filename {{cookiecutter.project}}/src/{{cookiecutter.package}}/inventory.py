@@ -114,13 +114,13 @@ def _hosts_file(file: str) -> tuple[Entries, Groups]:
     entries: Entries = {}
     for number, line in enumerate(Path(file).read_text("utf-8", "replace").splitlines(), 1):
         host, *more = line.partition("#")[0].split() or [""]
-        try:
-            entry = parse(host) if host else {}
-        except UsageError as error:
-            raise UsageError(f"{file}:{number}: {error} [device_type]") from None
         if len(more) > 1:
             expected = "[user@]host[:port] [device_type]"
             raise UsageError(f"{file}:{number}: expected {expected}, not {len(more) + 1} words")
+        try:
+            entry = parse(host) if host else {}
+        except UsageError as error:
+            raise UsageError(f"{file}:{number}: {error}") from None
         entry |= {"device_type": more[0]} if more else {}
         if host and entries.setdefault(host, entry) != entry:
             raise UsageError(f"{file}:{number}: {host!r} has another device type above")
@@ -164,7 +164,7 @@ def _checked(entry: Mapping, decrypt: Callable[[Any], Any], line: int) -> Entry:
     found |= {key: decrypt(entry.texts[key]) for key in _TEXTS if key in entry.texts}
     address = found.pop("ip", None)
     host = found.setdefault("host", address)
-    if not isinstance(host, str) or not _HOST.fullmatch(host):
+    if not isinstance(host, str) or not _HOST.fullmatch(host) or parse(host) != {"host": host}:
         line = entry.lines.get("host", line)
         raise UsageError(f"{entry.file}:{line}: expected host: with a name or an address")
     for key in found:

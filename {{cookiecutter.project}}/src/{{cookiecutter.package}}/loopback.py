@@ -21,6 +21,8 @@ class Device:
     key: paramiko.PKey = field(default_factory=paramiko.ECDSAKey.generate)
     allowed: paramiko.PKey | None = None
     """The key of the user, who then needs no password."""
+    users: list[str] = field(default_factory=list)
+    """Who logged in, in order."""
     sessions: int = 0
 
     def known_hosts(self, port: int) -> str:
@@ -32,11 +34,15 @@ class _Server(paramiko.ServerInterface):
     def __init__(self, device: Device) -> None:
         self.device = device
 
+    def _check(self, username: str, right: bool) -> int:
+        self.device.users += [username] if right else []
+        return 0 if right else 2  # AUTH_SUCCESSFUL, AUTH_FAILED
+
     def check_auth_password(self, username: str, password: str) -> int:
-        return 0 if password == self.device.password else 2  # AUTH_SUCCESSFUL, AUTH_FAILED
+        return self._check(username, password == self.device.password)
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return 0 if key == self.device.allowed else 2
+        return self._check(username, key == self.device.allowed)
 
     def check_auth_interactive(self, username: str, submethods: str) -> Any:
         return paramiko.server.InteractiveQuery("", "", ("Password: ", False))
@@ -70,7 +76,7 @@ def _shell(device: Device, channel: paramiko.Channel) -> None:
         if device.hangs_at == "shell":
             return
         channel.sendall(device.prompt.encode())
-        for line in channel.makefile("r"):
+        for line in channel.makefile("rU"):  # some types send \r alone
             command = line.strip()
             channel.sendall(f"{command}\r\n".encode())
             if command and device.hangs_at == "command":

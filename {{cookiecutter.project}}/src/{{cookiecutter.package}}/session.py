@@ -23,6 +23,7 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from . import keys
+from .devices import DEVICES
 from .failures import Failure, Refused, last_line, plain
 from .targets import Target
 
@@ -191,11 +192,13 @@ class Session:
     def _authenticate(self) -> None:
         """Log in with the keys, then the password. Never asks anybody anything."""
         target, transport = self.target, self.transport
+        device = DEVICES.get(target.device_type)
+        self._user = target.username + (device.login if device else "")
         tried, methods = 0, ["password", "keyboard-interactive"]
         for key in keys.candidates(target.keys, target.agent, target.identities_only):
             try:
                 tried += 1
-                more = transport.auth_publickey(target.username, key)
+                more = transport.auth_publickey(self._user, key)
                 if more:
                     self._continue(more)
                 return
@@ -219,7 +222,7 @@ class Session:
 
     def _password(self, methods: Sequence[str]) -> None:
         """Give the password, by either of its two ways. Raises Failure."""
-        name, password = self.target.username, self.target.password or ""
+        name, password = self._user, self.target.password or ""
         try:
             try:
                 if "password" not in methods:
@@ -259,7 +262,7 @@ class Session:
         """Try to log in with nothing, as some old switches allow; else say what is missing."""
         unusable = [file.path for file in self.target.keys if not file.usable()]
         try:
-            self.transport.auth_none(self.target.username)
+            self.transport.auth_none(self._user)
         except (paramiko.SSHException, OSError, EOFError) as error:
             ways = ", ".join(getattr(error, "allowed_types", [])) or "no way that it names"
             if tried:
