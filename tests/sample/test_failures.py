@@ -100,7 +100,11 @@ def test_a_server_that_is_none_gets_its_row_in_time(
         ("sleep 60", "timeout", "no answer in time"),
         ("exit 3", "parse", "answered ''"),
         ("echo sh: uptime: not found; exit 127", "parse", "sh: uptime: not found"),
-        ("echo; echo Your password has expired. >&2; exit 1", "parse", "Your password has expired."),
+        (
+            "echo; echo Your password has expired. >&2; exit 1",
+            "parse",
+            "Your password has expired.",
+        ),
         ("echo up; kill -9 $PPID; sleep 60", "command", "broke off"),
         ("yes", "parse", "without end"),
     ],

@@ -152,9 +152,7 @@ def test_ten_thousand_known_hosts_lines_cost_next_to_nothing(farm: Farm, user: H
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_prints_what_is_there_and_stops_at_once(
-    farm: Farm, user: Home, name: str
-) -> None:
+def test_a_signal_prints_what_is_there_and_stops_at_once(farm: Farm, user: Home, name: str) -> None:
     good, number = farm.names[:5], getattr(signal, name)
     known_hosts = user.path / ".ssh" / "known_hosts"
     with closing(socket.create_server(("127.0.0.1", 0))) as hanging:

@@ -20,9 +20,14 @@ class Device:
     hangs_at: str = ""  # banner, shell or command
     key: paramiko.PKey = field(default_factory=paramiko.ECDSAKey.generate)
     allowed: paramiko.PKey | None = None
-    """The key of the user, who then needs no password."""
+    """The key that logs in instead of the password."""
+    asks: str = ""
+    """A question after key or password: a second factor."""
     users: list[str] = field(default_factory=list)
     """Who logged in, in order."""
+    refused: int = 0
+    answers_given: list[str] = field(default_factory=list)
+    """What was answered to questions, the password included."""
     sessions: int = 0
 
     def known_hosts(self, port: int) -> str:
@@ -32,11 +37,14 @@ class Device:
 
 class _Server(paramiko.ServerInterface):
     def __init__(self, device: Device) -> None:
-        self.device = device
+        self.device, self.asks = device, ""
 
     def _check(self, username: str, right: bool) -> int:
-        self.device.users += [username] if right else []
-        return 0 if right else 2  # AUTH_SUCCESSFUL, AUTH_FAILED
+        self.device.refused += not right
+        if right and not self.device.asks:
+            self.device.users.append(username)
+        self.asks = self.device.asks if right else ""
+        return 1 if self.asks else 0 if right else 2  # partially successful, successful, failed
 
     def check_auth_password(self, username: str, password: str) -> int:
         return self._check(username, password == self.device.password)
@@ -45,13 +53,14 @@ class _Server(paramiko.ServerInterface):
         return self._check(username, key == self.device.allowed)
 
     def check_auth_interactive(self, username: str, submethods: str) -> Any:
-        return paramiko.server.InteractiveQuery("", "", ("Password: ", False))
+        return paramiko.server.InteractiveQuery("", "", (self.asks or "Password: ", False))
 
     def check_auth_interactive_response(self, responses: list[str]) -> int:
-        return self.check_auth_password("", responses[0])
+        self.device.answers_given += responses
+        return 2 if self.asks else self._check("", responses == [self.device.password])
 
     def get_allowed_auths(self, username: str) -> str:
-        return "publickey,password,keyboard-interactive"
+        return "keyboard-interactive" if self.asks else "publickey,password,keyboard-interactive"
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return 0  # OPEN_SUCCEEDED
