@@ -11,8 +11,8 @@ from typing import Any
 
 from . import hostkeys, ssh_config
 from .hostkeys import Trust
-from .inventory import Entries
 from .keys import KeyFile, agent_keys
+from .yaml_lines import Entries
 
 # Settings that are used for the login, so netmiko does not get them.
 _OURS = {"host", "ip", "port", "username", "password", "device_type", "key_file", "use_keys"}

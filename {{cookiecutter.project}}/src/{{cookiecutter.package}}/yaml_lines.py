@@ -7,6 +7,12 @@ import yaml
 
 from .failures import UsageError
 
+Entry = dict[str, Any]
+"""Arguments of netmiko's ConnectHandler."""
+Entries = dict[str, Entry]
+Groups = dict[str, list[str]]
+"""The members of each group: hosts, or other groups."""
+
 
 class Mapping(dict[str, Any]):
     """A mapping of a file: `lines` has the line of each key, `texts` what stands there.
