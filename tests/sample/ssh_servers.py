@@ -64,7 +64,7 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
         return kept | own | self.env | more
 
-    def ssh_uptime(self, *arguments: object, timeout: float = 60, **env: str) -> Result:
+    def ssh_uptime(self, *arguments: object, timeout: float = 250, **env: str) -> Result:
         """Run the command to its end."""
         command = [sys.executable, "-m", "sample", *map(str, arguments)]
         done = subprocess.run(

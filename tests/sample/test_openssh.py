@@ -75,9 +75,7 @@ def test_what_is_wrong_with_a_key_is_one_line_before_any_host_is_asked(
         ("nokey", "", "not a private key"),
         ("missing", "", "cannot be read"),
     ):
-        result = home.ssh_uptime(
-            host, "--key", tmp_path / key, timeout=20, SSH_UPTIME_PASSPHRASE=phrase
-        )
+        result = home.ssh_uptime(host, "--key", tmp_path / key, SSH_UPTIME_PASSPHRASE=phrase)
         assert (result.code, result.out) == (2, ""), key
         assert said in result.err
         assert len(result.err.splitlines()) == 1
