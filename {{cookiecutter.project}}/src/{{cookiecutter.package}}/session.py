@@ -187,8 +187,9 @@ class Session:
                     raise Refused(f"login refused: {said}; check user and keys") from None
                 more = self.transport.auth_interactive(name, self._answer(password))
         except (paramiko.SSHException, OSError, EOFError):
-            said = f"password of user {name!r}"
-            raise Refused(f"login refused: the {said} was not accepted; check both") from None
+            ended = "" if self.transport.is_active() else ", and the server hung up"
+            said = f"login refused: the password of user {name!r} was not accepted{ended}"
+            raise Refused(f"{said}; check both") from None
         if more:
             raise Failure("auth", self._second_factor("more than a password", more))
 
@@ -223,6 +224,7 @@ class Session:
                 raise Refused(f"{sentence} did not do; the server takes {ways}") from None
             files = f"; cannot use {', '.join(unusable)}" if unusable else ""
             sentence = "nothing to log in with: give --key, an ssh-agent or SSH_UPTIME_PASSWORD"
+            sentence += ", or SSH_UPTIME_PASSPHRASE for an encrypted key"
             raise Failure("auth", f"{sentence}; the server takes {ways}{files}") from None
 
 

@@ -28,15 +28,13 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
     names = list(dict.fromkeys(hosts))
     if not shutil.which("ssh"):
         return _parsed(names, file)
-    own, home = Path.home() / ".ssh" / "config", Path(f"~{getpass.getuser()}").expanduser()
+    own = Path.home() / ".ssh" / "config"
+    home = Path(os.path.expanduser(f"~{getpass.getuser()}"))  # noqa: PTH111 - no error
     if not file and Path.home() != home:  # ssh does not look at HOME
         file = str(own) if own.is_file() else "none"
     command = ["ssh", *(["-F", file] if file else []), "-G"]
-    read = (
-        [file]
-        if file
-        else [str(own), *map(str, _SYSTEM.glob("ssh_config*/*.conf")), str(_SYSTEM / "ssh_config")]
-    )
+    system = [_SYSTEM / "ssh_config", *_SYSTEM.glob("ssh_config.d/*.conf")]
+    read = [Path(file)] if file else [own, *system]
     if not any(_VARIES.search(_text(name)) for name in read):
         return dict.fromkeys(names, _ask([*command, "--", "host"], home) | {"hostname": []})
     with ThreadPoolExecutor(4 * (os.cpu_count() or 1)) as pool:
@@ -59,9 +57,9 @@ def _ask(command: list[str], home: Path) -> Section:
     return section
 
 
-def _text(file: str) -> str:
+def _text(file: Path) -> str:
     try:
-        return Path(file).read_text("utf-8", "replace")
+        return file.read_text("utf-8", "replace")
     except OSError:
         return ""
 
@@ -72,7 +70,7 @@ def _parsed(names: list[str], file: str | None) -> dict[str, Section]:
 
     path = Path(file) if file else Path.home() / ".ssh" / "config"
     try:
-        config = paramiko.SSHConfig.from_text("" if file == "none" else _text(str(path)))
+        config = paramiko.SSHConfig.from_text("" if file == "none" else _text(path))
         found = {name: config.lookup(name) for name in names}
     except (paramiko.SSHException, ValueError) as error:
         raise UsageError(f"{path}: expected ssh_config: {error}") from None

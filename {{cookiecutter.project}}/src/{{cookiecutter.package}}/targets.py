@@ -3,6 +3,7 @@
 import functools
 import getpass
 import os
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from .hostkeys import Trust
 from .keys import KeyFile, agent_keys
 from .yaml_lines import Entries
 
+_DEFAULTS = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
 # Settings that are used for the login, so netmiko does not get them.
 _OURS = {"host", "ip", "port", "username", "password", "device_type", "key_file", "use_keys"}
 _OURS |= {"passphrase", "pkey", "allow_agent", "ssh_config_file", "sock", "session_timeout"}
@@ -84,8 +86,8 @@ def _target(
     password: Password,
 ) -> Target:
     def configured(key: str, default: str = "") -> str:
-        value = section.get(key, [""])[0] if section.get(key) else ""
-        return value if value and value.lower() != "none" else default
+        value = (section.get(key) or ["none"])[0]
+        return default if value.lower() == "none" else value
 
     host = configured("hostname", str(entry["host"]))
     port = int(entry.get("port") or configured("port", "22"))
@@ -109,7 +111,7 @@ def _target(
         host=host,
         port=port,
         username=user,
-        device_type=str(entry.get("device_type") or "linux"),
+        device_type=str(entry.get("device_type") or "linux").removesuffix("_ssh"),
         trust=trust,
         password=None if secret is None else str(secret),
         keys=files,
@@ -124,12 +126,9 @@ def _target(
 
 def _expand(text: str, host: str, port: int, user: str, name: str) -> str:
     """Replace the tokens of ssh_config(5) that make sense in file names and commands."""
-    tokens = {"%%": "%", "%h": host, "%p": str(port), "%r": user, "%n": name}
-    tokens |= {"%d": str(Path.home()), "%u": getpass.getuser()}
-    parts = text.split("%%")
-    for token, value in list(tokens.items())[1:]:
-        parts = [part.replace(token, value) for part in parts]
-    return "%".join(parts)
+    tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": name}
+    tokens |= {"d": str(Path.home()), "u": getpass.getuser()}
+    return re.sub("%([%a-z])", lambda found: tokens.get(found[1], found[0]), text)
 
 
 def _key_files(
@@ -156,9 +155,6 @@ def _key_files(
 
 def _home(file: str) -> str:
     return str(Path(file).expanduser())
-
-
-_DEFAULTS = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
 
 
 def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, ...]) -> str:
