@@ -126,6 +126,8 @@ def _target(
 
 def _expand(text: str, host: str, port: int, user: str, name: str) -> str:
     """Replace the tokens of ssh_config(5) that make sense in file names and commands."""
+    if "%" not in text:
+        return text
     tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": name}
     tokens |= {"d": str(Path.home()), "u": getpass.getuser()}
     return re.sub("%([%a-z])", lambda found: tokens.get(found[1], found[0]), text)
@@ -153,6 +155,7 @@ def _key_files(
     return tuple(key for key in found if Path(key.path).is_file() and key.usable())
 
 
+@functools.cache
 def _home(file: str) -> str:
     return str(Path(file).expanduser())
 
