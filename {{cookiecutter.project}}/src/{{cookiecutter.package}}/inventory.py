@@ -3,31 +3,15 @@
 All become entries of netmiko's format: a name, and arguments of its ConnectHandler.
 """
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from . import other_inventories, yaml_lines
 from .failures import UsageError
+from .hosts import is_host, parse
 from .yaml_lines import Entries, Entry, Groups, Mapping
 
-_HOST = re.compile(
-    r"(?:(?P<username>[^@:\s]+)@)?"
-    r"(?:\[(?P<v6>[\w.:%]+)\]|(?P<bare>[\da-fA-F]*:[\da-fA-F]*:[\w.:%]*)|(?P<host>\w[\w.-]*))"
-    r"(?::(?P<port>\d{1,5}))?"
-)
-
-
-def parse(text: str) -> Entry:
-    """Read `[user@]host[:port]`; an IPv6 address with a port has brackets. Raises UsageError."""
-    found = _HOST.fullmatch(text)
-    if not found or not 0 < int(found["port"] or 22) < 65536:
-        user, _, host = text.rpartition("@")
-        shown = f"...@{host}" if ":" in user else text  # what follows the colon is a password
-        raise UsageError(f"expected [user@]host[:port], not {shown!r}")
-    entry: Entry = {"host": found["v6"] or found["bare"] or found["host"]}
-    entry |= {"username": found["username"]} if found["username"] else {}
-    return entry | ({"port": int(found["port"])} if found["port"] else {})
+__all__ = ["parse", "read"]
 
 
 def read(arguments: list[str], files: Iterable[str]) -> Entries:
@@ -92,11 +76,15 @@ def _structured(file: str) -> tuple[Entries, Groups]:
     folder = Path(file) if Path(file).is_dir() else Path(file).parent
     path = folder / "hosts.yaml" if Path(file).is_dir() else Path(file)
     top = yaml_lines.load(path)
-    if other_inventories.is_ansible(top):
-        return other_inventories.ansible(top)
-    if other_inventories.is_nornir(top):
-        return other_inventories.nornir(top, folder)
-    return _netmiko(top)
+    try:
+        if other_inventories.is_ansible(top):
+            return other_inventories.ansible(top)
+        if other_inventories.is_nornir(top):
+            return other_inventories.nornir(top, folder)
+        return _netmiko(top)
+    except (AttributeError, LookupError, TypeError, ValueError):  # a list for a text, for example
+        expected = "an inventory of netmiko, nornir or Ansible, and something in it is none"
+        raise UsageError(f"{path}:1: expected {expected}") from None
 
 
 def _netmiko(top: Mapping) -> tuple[Entries, Groups]:
@@ -123,7 +111,7 @@ def _checked(entry: Mapping, line: int) -> Entry:
     found |= {key: entry.texts[key] for key in _TEXTS if key in entry.texts}
     address = found.pop("ip", None)
     host = found.setdefault("host", address)
-    if not isinstance(host, str) or not _HOST.fullmatch(host) or parse(host) != {"host": host}:
+    if not is_host(host):
         line = entry.lines.get("host", line)
         raise UsageError(f"{entry.file}:{line}: expected host: with a name or an address")
     for key in found:

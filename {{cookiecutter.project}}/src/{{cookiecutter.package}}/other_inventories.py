@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from . import yaml_lines
+from .hosts import is_host
 from .yaml_lines import Entries, Entry, Groups, Mapping
 
 # nornir's platforms (NAPALM's names) and Ansible's network_os, without the collection.
@@ -74,7 +75,7 @@ def nornir(top: Mapping, folder: Path) -> tuple[Entries, Groups]:
         entry: Entry = {}
         for level in reversed([*chain, defaults]):
             entry |= _nornir_settings(level)
-        entries[name] = _common({"host": name} | entry)
+        entries[name] = _common({"host": name} | entry, top, name)
     return entries, members
 
 
@@ -100,15 +101,19 @@ def ansible(top: Mapping) -> tuple[Entries, Groups]:
     for name in dict.fromkeys([*variables, *names]):
         found = variables.get(name) or Mapping(top.file)
         entry = {ours: found.texts[key] for key, ours in _ANSIBLE.items() if key in found.texts}
-        entries[name] = _common({"host": name} | entry)
+        entries[name] = _common({"host": name} | entry, variables, name)
     groups.pop("all", None)
     return entries, groups
 
 
-def _common(entry: Entry) -> Entry:
-    """Return an entry of nornir or Ansible with netmiko's device type, and a number as port."""
+def _common(entry: Entry, top: Mapping, name: str) -> Entry:
+    """Return an entry with netmiko's device type, and a number as port. Raises UsageError."""
     kind = str(entry.get("device_type") or "linux").rpartition(".")[2]
     entry["device_type"] = _TYPES.get(kind, kind)
+    if not is_host(entry["host"]):
+        raise top.error(name, f"the name or the address of a host, not {entry['host']!r}")
     if "port" in entry:
+        if not str(entry["port"]).isdecimal():
+            raise top.error(name, f"a number as port, not {entry['port']!r}")
         entry["port"] = int(entry["port"])
     return entry

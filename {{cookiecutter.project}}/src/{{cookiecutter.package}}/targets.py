@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import hostkeys, ssh_config
+from .failures import UsageError
 from .hostkeys import Trust
 from .keys import KeyFile, agent_keys
 from .yaml_lines import Entries
@@ -117,11 +118,18 @@ def _target(
         keys=files,
         agent=agent,
         identities_only=bool(entry.get("key_file")) or configured("identitiesonly") == "yes",
-        proxy=expand(configured("proxycommand"))
+        proxy=_proxy(configured("proxycommand"), expand, user)
         or _jump(configured("proxyjump"), host, port, options, known),
         settings={key: value for key, value in entry.items() if key not in _OURS},
         known_hosts=known,
     )
+
+
+def _proxy(text: str, expand: Callable[[str], str], user: str) -> str:
+    """Return the proxy command, which a shell will read; a host's name cannot hold any of it."""
+    if "%r" in text and not re.fullmatch(r"[\w.@+-]*", user):
+        raise UsageError(f"{user!r} cannot be put into a ProxyCommand")
+    return expand(text)
 
 
 def _expand(text: str, host: str, port: int, user: str, name: str) -> str:
