@@ -145,4 +145,4 @@ def _decrypted(hosts: Entries, meta: Mapping) -> Entries:
         return decrypt_config(hosts, get_encryption_key(), kind)
     except Exception as error:  # cryptography and netmiko raise many kinds
         said = str(error) or "NETMIKO_TOOLS_KEY is wrong"
-        raise UsageError(f"{meta.file}:1: cannot decrypt a value: {said}") from None
+        raise UsageError(f"{meta.file}:1: cannot decrypt a value: {said}") from error

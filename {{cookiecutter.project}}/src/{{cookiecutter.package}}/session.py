@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Self
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
@@ -77,7 +78,7 @@ class Session:
         if self._connection:
             self._connection.close()
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> Self:
         """Log in. Raises Failure."""
         _watch()
         _OPEN.add(self)
@@ -132,8 +133,8 @@ class Session:
             key = transport.get_remote_server_key()
         except IncompatiblePeer as error:
             raise Failure("crypto", incompatible(str(error), heard.offers())) from None
-        except Exception:  # paramiko lets out what a broken packet raises in it
-            raise connection.proxy_failure() or _no_ssh(heard) from None
+        except Exception as error:  # paramiko lets out what a broken packet raises in it
+            raise connection.proxy_failure() or _no_ssh(heard) from error
         offers = heard.offers()
         self.algorithms = {
             "kex": agreed(kex, offers.get("kex", [])),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from .failures import UsageError, last_line
@@ -15,7 +16,8 @@ Section = dict[str, list[str]]
 
 # A line that makes the answer differ from host to host.
 _VARIES = re.compile(
-    r"^\s*(?:host[\s=]+(?!\*\s*$)|match\b|include\b(?!.*ssh_config\.d))", re.I | re.M
+    r"^\s*(?:host[\s=]+(?!\*\s*$)|match\b|include\b(?!.*ssh_config\.d))",
+    re.IGNORECASE | re.MULTILINE,
 )
 _SYSTEM = Path("/etc/ssh")
 
@@ -29,7 +31,9 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
     if not shutil.which("ssh"):
         return _parsed(names, file)
     own = Path.home() / ".ssh" / "config"
-    home = Path(os.path.expanduser(f"~{getpass.getuser()}"))  # noqa: PTH111 - no error
+    home = Path.home()
+    with suppress(RuntimeError):  # a user that the system does not know
+        home = Path(f"~{getpass.getuser()}").expanduser()
     if not file and Path.home() != home:  # ssh does not look at HOME
         file = str(own) if own.is_file() else "none"
     command = ["ssh", *(["-F", file] if file else []), "-G"]
@@ -44,7 +48,12 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
 
 def _ask(command: list[str], home: Path) -> Section:
     done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     if done.returncode:
         raise UsageError(f"expected ssh_config: {last_line(done.stderr)}")
