@@ -32,7 +32,7 @@ atexit.register(shutil.rmtree, PACKAGES, ignore_errors=True)
 shutil.copytree(SOURCE, PACKAGES / "sample", ignore=shutil.ignore_patterns("__pycache__"))
 sys.path[:0] = [str(PACKAGES), str(ROOT / "benchmarks")]
 
-import farm as benchmark  # noqa: E402
+import farm as benchmark  # type: ignore[import-not-found]  # noqa: E402
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
