@@ -199,6 +199,8 @@ def test_a_jump_host_is_reached_by_ssh_without_questions(tmp_path: Path) -> None
     target = resolved(tmp_path, "Host web\n ProxyJump a,me@b:2222\n", {"host": "web"})
 
     assert target.proxy.endswith("-J a ssh://me@b:2222")
+    ipv6 = resolved(tmp_path, "Host web\n ProxyJump me@[2001:db8::1]:22\n", {"host": "web"})
+    assert ipv6.proxy.endswith("'ssh://me@[2001:db8::1]:22'")
     assert "BatchMode=yes" in target.proxy
     assert "StrictHostKeyChecking=yes" in target.proxy
 
