@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ssh_servers import PACKAGES, Farm, Home
+from ssh_servers import PACKAGES, ROOT, Farm, Home
 
 
 @pytest.fixture
@@ -195,6 +195,29 @@ def test_an_encrypted_key_is_decrypted_once_for_all_hosts(farm: Farm, user: Home
 
     # Decrypting takes a second of CPU or more with 64 rounds, so forty times would be forty.
     assert encrypted < plain + 15
+
+
+def test_the_script_of_the_page_on_other_commands_works(farm: Farm, user: Home) -> None:
+    page = (ROOT / "docs" / "how-to" / "ask-another-command.md").read_text("utf-8")
+    script = page.partition("```python\n")[2].partition("```")[0]
+    command = script.replace("ssh_uptime", "sample").replace("show clock", "uptime")
+    user.known_hosts(farm.known_hosts)
+    hosts = "".join(
+        f"r{index}: {{host: {host}, port: {farm.port}, username: me}}\n"
+        for index, host in enumerate(farm.hosts[:3])
+    )
+    (user.path / "inventory.yml").write_text(f"{hosts}routers: [r0, r1]\n")
+
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=user.path,
+        env=user.environment(),
+        capture_output=True,
+        text=True,
+    )
+
+    assert [line.split()[0] for line in done.stdout.splitlines() if line] == ["r0", "r1"]
+    assert done.stdout.count("up 1 day") == 2
 
 
 def test_the_help_is_fast(user: Home) -> None:
