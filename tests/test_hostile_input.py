@@ -273,13 +273,14 @@ def read_inventory(folder: Path, data: tuple[str, bytes]) -> None:
     good = {"hosts.yml": as_yaml(INVENTORY), "hosts": HOSTS, "config": SSH_CONFIG}
     put(folder, {"known_hosts": b"", **good, **dict([data])})
     try:
-        known = sample("hostkeys").KnownHosts([str(folder / "known_hosts")], "strict")
         found = inventory.read([], [str(folder / "hosts.yml"), str(folder / "hosts")])
-        config = folder / "config"
-        for each in inventory.resolve(found, {}, known, config, lambda *_: "secret"):
-            assert isinstance(each.settings["host"], str)
+        targets = sample("targets")
+        sample("hostkeys").read.cache_clear()
+        options = targets.Options({}, str(folder / "config"), str(folder / "known_hosts"))
+        for each in targets.resolve(found, options, lambda *_: "secret"):
+            assert isinstance(each.host, str)
             assert "secret" not in repr(each)
-    except (inventory.UsageError, OSError) as error:
+    except (sample("failures").UsageError, OSError) as error:
         assert str(error).strip()
 
 

@@ -1,11 +1,10 @@
-"""What the tests of the sample share: the sample itself, a real sshd, a farm of fast servers.
+"""What the tests of the sample share: the sample itself, a real sshd, a farm of fast hosts.
 
 The sample has no Jinja in it, so it is imported as it is, as the package `sample`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import getpass
 import grp
@@ -31,10 +30,10 @@ SOURCE = ROOT / "{{cookiecutter.project}}" / "src" / "{{cookiecutter.package}}"
 PACKAGES = Path(tempfile.mkdtemp(prefix="sample-"))
 atexit.register(shutil.rmtree, PACKAGES, ignore_errors=True)
 shutil.copytree(SOURCE, PACKAGES / "sample", ignore=shutil.ignore_patterns("__pycache__"))
-sys.path.insert(0, str(PACKAGES))
+sys.path[:0] = [str(PACKAGES), str(ROOT / "benchmarks")]
 
-PASSWORD = "correct horse battery"
-UPTIME = " 12:00:00 up 1 day,  2:03,  1 user,  load average: 0.00, 0.00, 0.00"
+import farm as benchmark  # type: ignore[import-not-found]  # noqa: E402
+
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
 
@@ -65,7 +64,7 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
         return kept | own | self.env | more
 
-    def ssh_uptime(self, *arguments: object, timeout: float = 60, **env: str) -> Result:
+    def ssh_uptime(self, *arguments: object, timeout: float = 250, **env: str) -> Result:
         """Run the command to its end."""
         command = [sys.executable, "-m", "sample", *map(str, arguments)]
         done = subprocess.run(
@@ -192,80 +191,34 @@ def sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
         )
 
 
+@dataclass(frozen=True)
 class Farm:
-    """Fast Linux hosts on 127.x.y.z, all with one key: asyncssh in a thread of this process."""
+    """Fast Linux hosts on 127.1.y.z, all with one host key: the farm of the benchmarks."""
 
-    def __init__(self, count: int, delay: float = 0.0) -> None:
-        self.hosts = [f"127.1.{index // 250}.{index % 250 + 1}" for index in range(count)]
-        self.port = free_port()
-        self.logins = 0
-        self._delay = delay
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+    hosts: list[str]
+    port: int
+    public: str
+    key: Path
+    """The private key that logs in, as the user `me`."""
 
-    def __enter__(self) -> Farm:
-        self._thread.start()
-        assert self._ready.wait(30)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+    @property
+    def names(self) -> list[str]:
+        """The hosts as arguments."""
+        return [f"{benchmark.USER}@{host}:{self.port}" for host in self.hosts]
 
     @property
     def known_hosts(self) -> str:
         """The line for all hosts, as a pattern."""
-        return f"[127.1.*]:{self.port} {self._public}\n"
+        return f"[127.1.*]:{self.port} {self.public}\n"
 
     def line(self, host: str) -> str:
         """The line for one host."""
-        return f"[{host}]:{self.port} {self._public}\n"
-
-    def _serve(self) -> None:
-        import asyncssh
-
-        asyncssh.set_log_level("CRITICAL")
-        key = asyncssh.generate_private_key("ssh-ed25519")
-        self._public = key.export_public_key().decode().strip()
-        farm = self
-
-        class Server(asyncssh.SSHServer):
-            def begin_auth(self, username: str) -> bool:
-                return True
-
-            def password_auth_supported(self) -> bool:
-                return True
-
-            def validate_password(self, username: str, password: str) -> bool:
-                farm.logins += 1
-                return password == PASSWORD
-
-        async def shell(process: Any) -> None:
-            process.stdout.write("me@farm:~$ ")
-            async for line in process.stdin:
-                answer = f"{UPTIME}\n" if line.strip() == "uptime" else ""
-                process.stdout.write(f"{line.rstrip()}\n{answer}me@farm:~$ ")
-
-        async def start() -> None:
-            for host in self.hosts:
-                await asyncssh.listen(
-                    host,
-                    self.port,
-                    server_factory=Server,
-                    server_host_keys=[key],
-                    process_factory=shell,
-                    line_editor=False,
-                    backlog=200,
-                )
-            self._ready.set()
-
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(start())
-        self._loop.run_forever()
+        return f"[{host}]:{self.port} {self.public}\n"
 
 
 @pytest.fixture(scope="module")
-def farm() -> Iterator[Farm]:
-    with Farm(40) as farm:
-        yield farm
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    folder, port = tmp_path_factory.mktemp("farm"), free_port()
+    with benchmark.farm(folder, 40, port, 0) as public:
+        hosts = [benchmark.address(index) for index in range(40)]
+        yield Farm(hosts, port, public, folder / "id")

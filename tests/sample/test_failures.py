@@ -7,7 +7,6 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -96,25 +95,58 @@ def test_a_server_that_is_none_gets_its_row_in_time(
 
 
 @pytest.mark.parametrize(
+    ("script", "kind", "said"),
+    [
+        ("sleep 60", "timeout", "no answer in time"),
+        ("exit 3", "parse", "answered ''"),
+        ("echo sh: uptime: not found; exit 127", "parse", "sh: uptime: not found"),
+        (
+            "echo; echo Your password has expired. >&2; exit 1",
+            "parse",
+            "Your password has expired.",
+        ),
+        ("echo up; kill -9 $PPID; sleep 60", "command", "broke off"),
+        ("yes", "parse", "without end"),
+    ],
+    ids=["hangs", "exits", "unknown command", "expired", "breaks off", "endless"],
+)
+def test_a_command_that_goes_wrong_on_unix_gets_its_row(
+    sshd: Start, home: Home, tmp_path: Path, script: str, kind: str, said: str
+) -> None:
+    (tmp_path / "script").write_text(script)
+    server = sshd(f"ForceCommand exec sh {tmp_path}/script")
+    home.known_hosts(server.line())
+
+    result = home.ssh_uptime(
+        f"127.0.0.1:{server.port}", "--key", server.key, "-t", "5", "-o", "json"
+    )
+
+    (row,) = result.rows.values()
+    assert row["error"] == kind, row
+    assert said in row["detail"]
+    assert result.err == ""
+
+
+@pytest.mark.parametrize(
     ("script", "kind"),
     [
         ("sleep 60", "no-prompt"),
         ("printf '$ '; sleep 60", "no-prompt"),
-        ("exit 3", "no-prompt"),
+        ("echo This account is not available.; exit 3", "no-prompt"),
         # A prompt that works, then a command that never ends, or breaks off.
-        ("printf 'x$ '; while read l; do [ -n \"$l\" ] && { echo $l; echo up; sleep 60; }; "
-         "printf 'x$ '; done", "timeout"),
-        ("printf 'x$ '; while read l; do [ -n \"$l\" ] && { echo $l; echo up; exit; }; "
-         "printf 'x$ '; done", "no-ssh"),
-        ("printf 'x$ '; while read l; do [ -n \"$l\" ] && { echo $l; "
-         "echo \"sh: $l: not found\"; }; printf 'x$ '; done", "parse"),
-        ("printf 'x$ '; while read l; do [ -n \"$l\" ] && { echo $l; yes; }; "
-         "printf 'x$ '; done", "timeout"),
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; echo up; "
+         "sleep 60; }; printf 'x# '; done", "timeout"),
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; echo up; "
+         "exit; }; printf 'x# '; done", "command"),
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; "
+         "echo \"% Invalid input\"; }; printf 'x# '; done", "parse"),
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; yes; }; "
+         "printf 'x# '; done", "parse"),
     ],
     ids=["no prompt", "deaf prompt", "exits", "hangs in output", "breaks off", "unknown command",
          "endless output"],
 )  # fmt: skip
-def test_a_session_that_goes_wrong_after_the_login_gets_its_row_in_time(
+def test_a_session_that_goes_wrong_on_a_device_gets_its_row(
     sshd: Start, home: Home, tmp_path: Path, script: str, kind: str
 ) -> None:
     shell = tmp_path / "shell"
@@ -123,24 +155,26 @@ def test_a_session_that_goes_wrong_after_the_login_gets_its_row_in_time(
     home.known_hosts(server.line())
 
     result = home.ssh_uptime(
-        f"127.0.0.1:{server.port}", "--key", server.key, "-t", "3", "-o", "json"
-    )
+        f"127.0.0.1:{server.port}", "--device-type", "cisco_ios", "--key", server.key,
+        "-t", "8", "-o", "json",
+    )  # fmt: skip
 
     (row,) = result.rows.values()
     assert row["error"] == kind, row
-    assert row["elapsed"] <= 6
+    if "available" in script:
+        assert "This account is not available." in row["detail"]
     assert result.err == ""
 
 
-def test_a_stopped_server_costs_at_most_twice_the_timeout(sshd: Start, home: Home) -> None:
+def test_a_stopped_server_costs_the_timeout_and_no_more(home: Home) -> None:
     """The kernel accepts the connection, nobody answers."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
-        began = time.monotonic()
         result = home.ssh_uptime(f"127.0.0.1:{port}", "-t", "1", "-o", "json")
 
-    assert [row["error"] for row in result.rows.values()] == ["timeout"]
-    assert time.monotonic() - began < 6
+    ((error, elapsed),) = [(row["error"], row["elapsed"]) for row in result.rows.values()]
+    assert error == "timeout"
+    assert 1 <= elapsed <= 2  # of the row, so that starting Python is not in it
 
 
 def test_one_bad_host_does_not_hold_up_the_rest(
@@ -173,7 +207,7 @@ def test_a_closed_pipe_ends_quietly(sshd: Start, home: Home) -> None:
         env=home.environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=250,
     )
 
     assert "Traceback" not in done.stderr

@@ -55,31 +55,102 @@ def test_a_changed_host_key_is_refused(sshd: Start, home: Home, tmp_path: Path) 
     assert "Accepted" not in (server.folder / "log").read_text()
 
 
-def test_an_encrypted_key_asks_for_its_passphrase_by_variable(sshd: Start, home: Home) -> None:
+def encrypt(key: Path) -> None:
+    """Give a key the passphrase `open sesame`."""
+    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(key)]
+    subprocess.run(change, check=True, capture_output=True)
+
+
+def test_what_is_wrong_with_a_key_is_one_line_before_any_host_is_asked(
+    home: Home, tmp_path: Path
+) -> None:
+    keygen(tmp_path / "key")
+    encrypt(tmp_path / "key")
+    (tmp_path / "nokey").write_text("this is no key\n")
+    host = "192.0.2.1"  # nobody answers there
+
+    for key, phrase, said in (
+        ("key", "", "set SSH_UPTIME_PASSPHRASE"),
+        ("key", "x", "passphrase is wrong"),
+        ("nokey", "", "not a private key"),
+        ("missing", "", "cannot be read"),
+    ):
+        result = home.ssh_uptime(host, "--key", tmp_path / key, SSH_UPTIME_PASSPHRASE=phrase)
+        assert (result.code, result.out) == (2, ""), key
+        assert said in result.err
+        assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_an_encrypted_key_of_each_kind_logs_in(
+    sshd: Start, home: Home, tmp_path: Path, kind: str
+) -> None:
     server = sshd()
     home.known_hosts(server.line())
-    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(server.key)]
-    subprocess.run(change, check=True, capture_output=True)
-    arguments = (f"127.0.0.1:{server.port}", "--key", server.key, "-o", "json")
+    keygen(tmp_path / "key", kind)
+    shutil.copy(tmp_path / "key.pub", server.folder / "user.pub")
+    encrypt(tmp_path / "key")
 
-    without = next(iter(home.ssh_uptime(*arguments).rows.values()))
-    wrong = next(iter(home.ssh_uptime(*arguments, SSH_UPTIME_PASSPHRASE="x").rows.values()))
-    right = next(
-        iter(home.ssh_uptime(*arguments, SSH_UPTIME_PASSPHRASE="open sesame").rows.values())
+    result = home.ssh_uptime(
+        f"127.0.0.1:{server.port}", "--key", tmp_path / "key", SSH_UPTIME_PASSPHRASE="open sesame"
     )
 
-    assert (without["error"], wrong["error"], right["error"]) == ("auth", "auth", None)
-    assert "SSH_UPTIME_PASSPHRASE" in without["detail"]
+    assert result.code == 0, result.out
 
 
-def test_a_file_that_is_no_key_is_a_config_failure(sshd: Start, home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_refused_key_is_refused_and_nothing_else(
+    sshd: Start, home: Home, tmp_path: Path, kind: str
+) -> None:
     server = sshd()
     home.known_hosts(server.line())
-    (tmp_path / "nokey").write_text("this is no key\n")
+    keygen(tmp_path / "key", kind)
 
-    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", tmp_path / "nokey", "-o", "json")
+    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", tmp_path / "key", "-o", "json")
 
-    assert [row["error"] for row in result.rows.values()] == ["config"]
+    (row,) = result.rows.values()
+    assert row["error"] == "auth"
+    assert row["detail"].startswith("login refused: the key of user")
+    assert "publickey" in row["detail"]
+
+
+def test_a_certificate_logs_in(sshd: Start, home: Home, tmp_path: Path) -> None:
+    keygen(tmp_path / "ca")
+    server = sshd(f"TrustedUserCAKeys {tmp_path}/ca.pub")
+    home.known_hosts(server.line())
+    keygen(tmp_path / "key")
+    sign = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "me", "-n", server.user]
+    subprocess.run([*sign, str(tmp_path / "key.pub")], check=True, capture_output=True)
+    (tmp_path / "key-cert.pub").rename(tmp_path / "elsewhere-cert.pub")
+    (home.path / ".ssh" / "config").write_text(
+        f"IdentityFile {tmp_path}/key\nCertificateFile {tmp_path}/elsewhere-cert.pub\n"
+    )
+
+    result = home.ssh_uptime(f"127.0.0.1:{server.port}")
+
+    assert result.code == 0, result.out
+
+
+def test_keys_are_found_where_ssh_finds_them(sshd: Start, home: Home, tmp_path: Path) -> None:
+    server = sshd()
+    home.known_hosts("")
+    (tmp_path / "known").write_text(server.line())
+    keygen(tmp_path / "wrong", "rsa")
+    (home.path / ".ssh" / "config").write_text(f"Include {tmp_path}/more\n")
+    (tmp_path / "more").write_text(
+        f"Host inner\n HostName 127.0.0.1\n Port {server.port}\n"
+        f" UserKnownHostsFile {tmp_path}/known\n IdentityFile {tmp_path}/missing\n"
+        f" IdentityFile {tmp_path}/wrong\n IdentityFile {server.key}\n"
+    )
+    shutil.copy(server.key, home.path / ".ssh" / "id_ed25519")
+
+    result = home.ssh_uptime("inner", "-o", "json")
+    default = home.ssh_uptime(
+        f"127.0.0.1:{server.port}", "--known-hosts", tmp_path / "known", "--ssh-config", "none"
+    )
+
+    assert result.rows["inner"]["ok"], result.out
+    assert default.code == 0, default.out
 
 
 @pytest.fixture
@@ -104,27 +175,45 @@ def agent(sshd: Start) -> Iterator[Callable[[Path], str]]:
         process.wait(10)
 
 
-def test_the_agent_is_used_only_when_asked(
-    sshd: Start, home: Home, agent: Callable[[Path], str]
+def test_the_running_agent_is_used(
+    sshd: Start, home: Home, agent: Callable[[Path], str], tmp_path: Path
 ) -> None:
     server = sshd()
     home.known_hosts(server.line())
     socket = agent(server.key)
+    host = f"127.0.0.1:{server.port}"
+    encrypt(server.key)  # the file alone would not do, but the agent has the key
 
-    unasked = home.ssh_uptime(f"127.0.0.1:{server.port}", SSH_AUTH_SOCK=socket)
-    asked = home.ssh_uptime(f"127.0.0.1:{server.port}", "--agent", SSH_AUTH_SOCK=socket)
+    assert home.ssh_uptime(host, SSH_AUTH_SOCK=socket).code == 0
+    assert home.ssh_uptime(host, "--key", server.key, SSH_AUTH_SOCK=socket).code == 0
+    (home.path / ".ssh" / "config").write_text(f"IdentityAgent {socket}\n")
+    assert home.ssh_uptime(host).code == 0
+    (home.path / ".ssh" / "config").write_text("IdentityAgent none\n")
+    assert home.ssh_uptime(host, SSH_AUTH_SOCK=socket).code == 1
 
-    assert (unasked.code, asked.code) == (1, 0), asked.out
 
-
-def test_keys_in_the_home_are_not_tried_unless_asked(sshd: Start, home: Home) -> None:
-    server = sshd()
+def test_an_agent_with_too_many_keys_is_said_to_have_them(
+    sshd: Start, home: Home, agent: Callable[[Path], str], tmp_path: Path
+) -> None:
+    server = sshd("MaxAuthTries 3")
     home.known_hosts(server.line())
-    shutil.copy(server.key, home.path / ".ssh" / "id_ed25519")
+    keys = [tmp_path / f"other{index}" for index in range(4)]
+    for key in keys:
+        keygen(key)
+    socket = agent(keys[0])
+    for key in [*keys[1:], server.key]:
+        subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": socket})
+    host = f"127.0.0.1:{server.port}"
 
-    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "-o", "json")
+    (row,) = home.ssh_uptime(host, "-o", "json", SSH_AUTH_SOCK=socket).rows.values()
+    logins = (server.folder / "log").read_text().count("Connection from")
+    (home.path / ".ssh" / "config").write_text(f"IdentityFile {server.key}\nIdentitiesOnly yes\n")
+    only = home.ssh_uptime(host, SSH_AUTH_SOCK=socket)
 
-    assert [row["error"] for row in result.rows.values()] == ["auth"]
+    assert row["error"] == "auth"
+    assert "IdentitiesOnly" in row["detail"]
+    assert logins <= 1
+    assert only.code == 0, only.out
 
 
 @pytest.fixture
@@ -192,8 +281,9 @@ def test_a_jump_host_of_ssh_config_is_gone_through(sshd: Start, home: Home) -> N
         f"Host twice\n HostName 127.0.0.1\n Port {inner.port}\n IdentityFile {inner.key}\n"
         " ProxyJump bastion,bastion\n"
         f"Host command\n HostName 127.0.0.1\n Port {inner.port}\n IdentityFile {inner.key}\n"
-        f" ProxyCommand ssh -F {config} -o UserKnownHostsFile={home.path}/.ssh/known_hosts "
-        "-W %h:%p bastion\n"
+        # As in ssh, a shell reads it.
+        " ProxyCommand ssh -F $HOME/.ssh/config -oUserKnownHostsFile=$HOME/.ssh/known_hosts "
+        "-W %h:%p bastion 2>/dev/null\n"
         f"Host broken\n HostName 127.0.0.1\n Port {inner.port}\n ProxyJump 127.0.0.1:1\n"
     )
 
@@ -203,7 +293,7 @@ def test_a_jump_host_of_ssh_config_is_gone_through(sshd: Start, home: Home) -> N
     broken = rows.pop("broken")
     assert {name: row["detail"] for name, row in rows.items()} == dict.fromkeys(rows, "")
     assert "from 127.0.0.1" in (jump.folder / "log").read_text()
-    assert (broken["error"], "ssh -F" in broken["detail"]) == ("no-ssh", True)
+    assert (broken["error"], "ssh -W" in broken["detail"]) == ("no-ssh", True)
 
 
 def test_a_proxy_command_that_is_not_installed_is_a_config_failure(home: Home) -> None:
@@ -254,15 +344,40 @@ def test_a_device_that_speaks_sha1_only_is_told_the_legacy_answer(sshd: Start, h
         assert row["ok"]
     else:
         assert row["error"] == "crypto"
+        assert "it offers diffie-hellman-group14-sha1" in row["detail"]
         assert "legacy_ssh=yes" in row["detail"]
 
 
-def test_a_user_without_a_shell_is_told_so_at_once(sshd: Start, home: Home) -> None:
-    server = sshd("ForceCommand echo This account is not available.")
+def test_nobody_is_told_to_weaken_the_client_for_a_modern_server(sshd: Start, home: Home) -> None:
+    server = sshd("KexAlgorithms sntrup761x25519-sha512@openssh.com")
     home.known_hosts(server.line())
 
     result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", server.key, "-o", "json")
 
     (row,) = result.rows.values()
-    assert row["error"] == "no-prompt"
-    assert row["elapsed"] < 5
+    assert row["error"] == "crypto"
+    assert "sntrup761x25519-sha512@openssh.com" in row["detail"]
+    assert "legacy" not in row["detail"]
+
+
+@pytest.mark.parametrize("option", ["PermitTTY no", "ForceCommand uptime", "PrintMotd yes"])
+def test_unix_hosts_need_neither_a_terminal_nor_a_prompt(
+    sshd: Start, home: Home, option: str
+) -> None:
+    server = sshd(option)
+    home.known_hosts(server.line())
+
+    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", server.key)
+
+    assert result.code == 0, result.out
+
+
+def test_a_row_names_the_algorithms_that_were_agreed_on(sshd: Start, home: Home) -> None:
+    server = sshd("KexAlgorithms ecdh-sha2-nistp256", "Ciphers aes256-ctr")
+    home.known_hosts(server.line("rsa"))
+
+    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", server.key, "-o", "json")
+
+    (row,) = result.rows.values()
+    agreed = (row["kex"], row["host_key"], row["cipher"])
+    assert agreed == ("ecdh-sha2-nistp256", "rsa-sha2-512", "aes256-ctr")

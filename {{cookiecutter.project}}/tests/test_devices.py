@@ -1,21 +1,28 @@
-"""Every device type: real output, and a login through netmiko's driver for it.
+"""Every device type: its output, and a session through netmiko's driver for it.
 
-The outputs of network devices are, but for Fortinet's, from the tests of ntc-templates (Apache
-License 2.0, Network to Code).
+Outputs that were captured on devices come from the tests of ntc-templates (Apache License 2.0,
+Network to Code) and from FakeNOS (MIT): allied_telesis_awplus, brocade_fastiron, cisco_s300,
+dell_os9, ruckus_fastiron. Those of aruba_aoscx, checkpoint_gaia, cisco_asa, dell_os10,
+extreme_exos, hp_comware and nokia_sros were written after the vendors' manuals.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
 
 import pytest
-from server import OUTPUTS, PASSWORD, Device
+from conftest import OUTPUTS, PASSWORD
 
+from {{ cookiecutter.package }}.ask import ask
 from {{ cookiecutter.package }}.devices import DEVICES, duration, read
 from {{ cookiecutter.package }}.failures import Failure
 from {{ cookiecutter.package }}.fleet import collect
 from {{ cookiecutter.package }}.hostkeys import Line, Trust
-from {{ cookiecutter.package }}.session import Target
+from {{ cookiecutter.package }}.loopback import Device
+from {{ cookiecutter.package }}.targets import Target
 
 EXPECTED = {
     "linux": (2_115_960, "24 days, 11:46"),
@@ -31,6 +38,18 @@ EXPECTED = {
     "fortinet": (300, "0 days, 0 hours, 5 minutes"),
     "paloalto_panos": (182_329, "2 days, 2:38:49"),
     "huawei_vrp": (54_960, "0 week, 0 day, 15 hours, 16 minutes"),
+    "allied_telesis_awplus": (123_190_932, "1425 days 19:42:12"),
+    "aruba_aoscx": (3_794_700, "6 weeks, 1 day, 22 hours, 5 minutes"),
+    "brocade_fastiron": (63_111_611, "730 day(s) 11 hour(s) 11 second(s)"),
+    "checkpoint_gaia": (18_399_180, "212 days, 22:53"),
+    "cisco_asa": (6_148_800, "71 days 4 hours"),
+    "cisco_s300": (6_059_807, "70,03:16:47"),
+    "dell_os10": (11_171_575, "18 weeks 3 days 07:12:55"),
+    "dell_os9": (810_300, "1 week(s), 2 day(s), 9 hour(s), 5 minute(s)"),
+    "extreme_exos": (3_906_879, "45 days 5 hours 14 minutes 39 seconds"),
+    "hp_comware": (18_957_240, "31 weeks, 2 days, 9 hours, 54 minutes"),
+    "nokia_sros": (12_374_258, "143 days, 05:17:38.42"),
+    "ruckus_fastiron": (2_088_661, "24 day(s) 4 hour(s) 11 minute(s) 1 second(s)"),
 }
 
 # Prompts, and what netmiko asks before the first command.
@@ -42,6 +61,9 @@ PROMPTS = {
     "fortinet": "FGT-1 # ",
     "paloalto_panos": "admin@pa1> ",
     "huawei_vrp": "<Huawei>",
+    "hp_comware": "<HPE>",
+    "nokia_sros": "A:pe-1# ",
+    "checkpoint_gaia": "gw-1> ",
 }
 PREPARATION = {
     "arista_eos": {
@@ -83,10 +105,12 @@ def test_output_without_an_uptime_says_so(device_type: str) -> None:
 def test_control_characters_of_a_device_do_not_reach_the_terminal() -> None:
     line = " 10:00:00 up 1 day\x1b]0;owned\x07, 2:03,  1 user,  load average: 0.00, 0.01, 0.05"
 
-    assert read("linux", line)[1] == "1 day]0;owned, 2:03"
+    with pytest.raises(Failure) as caught:
+        read("linux", line)
+    assert "answered '1 day]0;owned, 2:03'" in str(caught.value)
 
 
-def test_a_line_that_a_template_does_not_know_is_no_obstacle() -> None:
+def test_lines_around_the_uptime_do_not_matter() -> None:
     output = OUTPUTS.joinpath("cisco_xr.txt").read_text() + "\n!!! something new\n"
 
     assert read("cisco_xr", output) == EXPECTED["cisco_xr"]
@@ -103,6 +127,17 @@ def test_a_line_that_a_template_does_not_know_is_no_obstacle() -> None:
         ("45 secs", 45),
         ("0 min", 0),
         ("soon", None),
+        ("70,03:16:47", 6_059_807),
+        ("6w5d11h55m45s", 4_103_745),
+        ("2 day(s), 14 min(s)", 173_640),
+        # Nothing is added up, or left out, that is not a duration from end to end.
+        ("3 ms", None),
+        ("5 min 5 min", None),
+        ("1 day 2 weeks", None),
+        ("67 days, 3 fortnights", None),
+        ("3 months", None),
+        ("uptime 3 days", None),
+        ("", None),
     ],
 )
 def test_durations_are_understood_in_many_forms(words: str, seconds: int | None) -> None:
@@ -117,35 +152,76 @@ def test_durations_are_understood_in_many_forms(words: str, seconds: int | None)
         (" 10:00:00 up 3:04, load average: 0.00, 0.01, 0.05", 11_040),
         ("10:00  up 3 days,  2:11, 5 users, load averages: 1.25 1.30 1.31", 267_060),
         ("10:00AM  up 45 secs, 1 user, load averages: 0.00, 0.00, 0.00", 45),
+        ("  3:07pm  up 2 day(s), 14 min(s),  1 user,  load average: 0.02, 0.01, 0.01", 173_640),
     ],
-    ids=["linux", "just booted", "busybox", "macos", "bsd"],
+    ids=["linux", "just booted", "busybox", "macos", "bsd", "solaris"],
 )
 def test_unix_uptimes_differ_and_are_all_read(line: str, seconds: int) -> None:
     assert read("linux", line)[0] == seconds
 
 
-def test_netmiko_logs_in_to_every_device_type(start: Callable[[Device], int]) -> None:
-    targets = []
-    for device_type, description in DEVICES.items():
-        output = OUTPUTS.joinpath(f"{device_type}.txt").read_text().rstrip("\n")
-        answers = PREPARATION.get(device_type, {}) | {description.command: output}
-        device = Device(PROMPTS.get(device_type, "switch#"), answers)
-        port = start(device)
-        line = Line("", device.key.get_name(), device.key.get_base64(), "test:1")
-        settings: dict[str, Any] = {
-            "host": "127.0.0.1",
-            "port": port,
-            "username": "admin",
-            "password": PASSWORD,
-            "device_type": device_type,
-        }
-        if device_type == "fortinet":
-            # netmiko insists on key exchanges of FortiOS that paramiko's server side has not.
-            settings["disabled_algorithms"] = {"kex": ["none"]}
-        targets.append(Target(device_type, settings, Trust(f"[127.0.0.1]:{port}", (line,))))
+def device_and_target(
+    device_type: str, start: Callable[[Device], int], hangs_at: str = ""
+) -> tuple[Device, Target]:
+    """Start a device of a type, and return it with the way to it."""
+    output = OUTPUTS.joinpath(f"{device_type}.txt").read_text().rstrip("\n")
+    answers = PREPARATION.get(device_type, {}) | {DEVICES[device_type].command: output}
+    device = Device(PASSWORD, PROMPTS.get(device_type, "switch#"), answers, hangs_at)
+    port = start(device)
+    line = Line("", device.key.get_name(), device.key.get_base64(), "test:1")
+    trust = Trust(f"[127.0.0.1]:{port}", (line,))
+    target = Target(device_type, "127.0.0.1", "admin", trust, port, device_type, PASSWORD)
+    return device, target
+
+
+def test_every_device_type_is_asked_on_a_server(start: Callable[[Device], int]) -> None:
+    targets = [device_and_target(device_type, start)[1] for device_type in DEVICES]
 
     with ThreadPoolExecutor(len(targets)) as executor:
-        rows = {row.name: row for row in collect(targets, 30, executor)}
+        rows = {row.name: row for row in collect(targets, executor, 60, keep_trying=True)}
 
     assert {row.name: row.detail for row in rows.values() if not row.ok} == {}
     assert {name: (row.uptime_seconds, row.text) for name, row in rows.items()} == EXPECTED
+
+
+@pytest.mark.parametrize("device_type", ["linux", "cisco_ios"])
+def test_any_command_can_be_asked(device_type: str, start: Callable[[Device], int]) -> None:
+    device, target = device_and_target(device_type, start)
+    device.answers["show clock"] = "12:00:00.123 UTC Tue Mar 4 2025"
+
+    assert ask(target, "show clock").strip() == "12:00:00.123 UTC Tue Mar 4 2025"
+
+
+def test_mikrotik_gets_the_login_that_turns_its_colours_off(
+    start: Callable[[Device], int],
+) -> None:
+    device, target = device_and_target("mikrotik_routeros", start)
+
+    ask(target, "/system resource print")
+
+    assert device.users == ["admin+ct511w4098h"]
+
+
+@pytest.mark.parametrize("vouched", [True, False], ids=["known", "unknown"])
+def test_the_first_example_asks_a_device_whose_key_is_known(
+    tmp_path: Path, start: Callable[[Device], int], vouched: bool
+) -> None:
+    device = Device(PASSWORD, "switch#", {"show clock": "12:00:00.123 UTC"})
+    port = start(device)
+    (tmp_path / ".ssh").mkdir()
+    line = device.known_hosts(port) if vouched else ""
+    (tmp_path / ".ssh" / "known_hosts").write_text(line)
+    script = Path(__file__).parent.parent / "examples" / "first.py"
+
+    done = subprocess.run(
+        [sys.executable, script, "cisco_ios", f"me@127.0.0.1:{port}", "show clock"],
+        input=f"{PASSWORD}\n",
+        env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # else getpass would ask the terminal
+    )
+
+    assert (done.stdout == "12:00:00.123 UTC\n") == vouched, done.stderr
+    assert bool(device.users) == vouched

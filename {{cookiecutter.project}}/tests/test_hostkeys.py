@@ -17,7 +17,8 @@ def verdict(tmp_path: Path, text: str, host: str, port: int = 22, mode: str = "s
     file = tmp_path / "known_hosts"
     file.write_text(text)
     try:
-        return "new" if KnownHosts([str(file)], mode).trust(host, port).judge(ED, KEY) else "ok"
+        trust = KnownHosts((str(file),)).trust(host, port, mode=mode)
+        return "new" if trust.judge(ED, KEY) else "ok"
     except Failure as failure:
         return failure.kind
 
@@ -90,11 +91,10 @@ def test_an_added_key_is_found_and_no_line_is_broken(tmp_path: Path) -> None:
     file = tmp_path / "ssh" / "known_hosts"
     file.parent.mkdir()
     file.write_text(f"web {ED} {OTHER}")  # without a newline at the end
-    known = KnownHosts([str(file)], "accept-new")
+    known = KnownHosts((str(file),))
 
-    known.add(known.trust("new", 22).judge(ED, KEY))
+    known.add(known.trust("new", 22, mode="accept-new").judge(ED, KEY))
     known.add(f"new {ED} {OTHER}\n")  # too late: the first key counts
-    known.add("")
 
     assert file.read_text() == f"web {ED} {OTHER}\nnew {ED} {KEY}\n"
     assert known.trust("new", 22).judge(ED, KEY) == ""

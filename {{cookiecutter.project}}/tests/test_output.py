@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package }}.fleet import Row
-from {{ cookiecutter.package }}.output import FORMS, in_order, write
+from {{ cookiecutter.package }}.output import FORMS, in_order, table, write
 
 ROWS = [
     Row("b", "10.0.0.2", "linux", True, 300, "5 min", elapsed=0.5),
@@ -39,15 +40,32 @@ def test_json_and_csv_hold_the_same_rows() -> None:
 
 
 def test_prometheus_gets_valid_metrics() -> None:
-    lines = FORMS["prom"](ROWS).splitlines()
+    rows = [
+        *ROWS,
+        Row("d\x1b[31m\n", "::1", "linux", True, 1, "1s", kex="k", host_key="h", cipher="c"),
+    ]
+
+    lines = FORMS["prom"](rows).splitlines()
 
     assert 'ssh_uptime_seconds{name="a",host="10.0.0.1",device_type="cisco_ios"} 93780' in lines
-    assert r'name="c\"\\"' in next(line for line in lines if 'error="dns"' in line)
-    assert [line for line in lines if line.startswith("#")] == [
-        "# TYPE ssh_uptime_up gauge",
-        "# TYPE ssh_uptime_seconds gauge",
-        "# TYPE ssh_uptime_probe_seconds gauge",
+    assert 'ssh_uptime_up{name="d[31m",host="::1",device_type="linux"} 1' in lines
+    third = r'name="c\"\\",host="10.0.0.3",device_type="linux"'
+    assert "ssh_uptime_up{" + third + "} 0" in lines
+    assert [line for line in lines if line.startswith("ssh_uptime_failure")] == [
+        "ssh_uptime_failure{" + third + ',error="dns"} 1'
     ]
+    (algorithms,) = [line for line in lines if line.startswith("ssh_uptime_algorithms")]
+    assert algorithms.endswith(',kex="k",host_key="h",cipher="c"} 1')
+    comments = [line.split()[1:3] for line in lines if line.startswith("#")]
+    names = ("up", "seconds", "probe_seconds", "failure", "algorithms")
+    assert comments == [[w, f"ssh_uptime_{name}"] for name in names for w in ("HELP", "TYPE")]
+
+
+def test_the_table_shows_the_algorithms_on_request() -> None:
+    row = Row("a", "::1", "linux", True, 60, "1 min", kex="K", host_key="H", cipher="C")
+
+    assert table([row]).split() == ["HOST", "UPTIME", "a", "0d", "0h", "01m", "1", "min"]
+    assert table([row], algorithms=True).splitlines()[1].split()[4:] == ["K", "H", "C", "1", "min"]
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(
@@ -66,6 +84,26 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     assert capsys.readouterr().out == "new\n"
     assert file.read_text() == "old\n"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links and pipes of Unix")
+def test_a_link_is_followed_and_a_device_stays_one(tmp_path: Path) -> None:
+    real, link, pipe = (tmp_path / name for name in ("real", "link", "pipe"))
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to("real")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    for file in (link, pipe, Path("/dev/null")):
+        write("new", str(file))
+
+    assert (link.is_symlink(), real.read_text()) == (True, "new\n")
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert os.read(reader, 100) == b"new\n"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert Path("/dev/null").is_char_device()
 
 
 def test_the_command_tests_itself_without_a_home(

@@ -5,10 +5,11 @@ and knows no wildcards, negation or markers.
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,61 +29,60 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What known_hosts says of one name; `mode` is strict, accept-new or insecure."""
+    """What known_hosts says of one name. `mode` is strict, accept-new or insecure."""
 
     name: str
     lines: tuple[Line, ...]
     mode: str = "strict"
 
     def judge(self, kind: str, key: str) -> str:
-        """Accept a key or raise Failure. Returns the line to add for a first key, else ''."""
-        marked = {line.marker: line for line in self.lines if line.marker == "@cert-authority"}
-        marked |= {line.marker: line for line in self.lines if line.key == key}
+        """Accept a key, in base64, or raise Failure. Return the line to add for a first key."""
+        authority = any(line.marker == "@cert-authority" for line in self.lines)
+        markers = {line.marker for line in self.lines if line.key == key}
         others = [line.where for line in self.lines if not line.marker]
-        if "@revoked" in marked:
-            name, reason = "host-key-changed", "which is marked @revoked: stay away"
-        elif self.mode == "insecure" or "" in marked:
+        failed = "host-key-unknown"
+        if "@revoked" in markers:
+            failed, reason = "host-key-changed", "which is marked @revoked: stay away"
+        elif self.mode == "insecure" or "" in markers:
             return ""
         elif others:
             fix = f"ssh-keygen -R '{self.name}' -f '{others[0].rpartition(':')[0]}'"
             reason = (
                 f"not the key at {others[0]}: ask its owner; if the new one is right, run {fix}"
             )
-            name = "host-key-changed"
-        elif "@cert-authority" in marked:
-            reason = "and a certificate authority is not used here: add the host's own key"
-            name = "host-key-unknown"
+            failed = "host-key-changed"
+        elif authority:
+            reason = "and host certificates are not checked here: add the host's own key"
         elif self.mode == "accept-new":
             return f"{self.name} {kind} {key}\n"
         else:
-            name = "host-key-unknown"
             reason = "not in known_hosts: ask its owner, then use --accept-new once"
         digest = base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode()
-        raise Failure(name, f"{self.name} shows {kind} SHA256:{digest.rstrip('=')}, {reason}")
+        raise Failure(failed, f"{self.name} shows {kind} SHA256:{digest.rstrip('=')}, {reason}")
 
 
 class KnownHosts:
-    """known_hosts files, indexed by name. Keys that are learned go into the first file."""
+    """Some known_hosts files, indexed by name. A first key is added to the first of them."""
 
-    def __init__(self, files: Iterable[str], mode: str) -> None:
+    def __init__(self, files: tuple[str, ...]) -> None:
         """Read the files that exist. Raises OSError for one that cannot be read."""
-        self.files, self.mode = [Path(file).expanduser() for file in files], mode
+        self.files = [Path(file).expanduser() for file in files]
         self._plain: dict[str, list[Line]] = {}
         self._others: list[tuple[Callable[[str], bool], Line]] = []
         for file in filter(Path.is_file, self.files):
             for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
                 self._index(line.split(), f"{file}:{number}")
 
-    def trust(self, host: str, port: int, alias: str | None = None) -> Trust:
-        """What is known of a host; `alias` is the HostKeyAlias of ssh_config."""
+    def trust(self, host: str, port: int, alias: str | None = None, mode: str = "strict") -> Trust:
+        """Return what is known of a host; `alias` is the HostKeyAlias of ssh_config."""
         name = (alias or (host if port == 22 else f"[{host}]:{port}")).lower()
         others = [line for matches, line in self._others if matches(name)]
-        return Trust(name, (*self._plain.get(name, ()), *others), self.mode)
+        return Trust(name, (*self._plain.get(name, ()), *others), mode)
 
     def add(self, line: str) -> None:
-        """Append the line of a first key, unless its name has one; '' is none. Raises OSError."""
+        """Append the line of a first key, unless its name has one. Raises OSError."""
         fields, file = line.split(), self.files[0]
-        if not fields or fields[0] in self._plain:
+        if fields[0] in self._plain:
             return
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = file.read_text("utf-8", "replace") if file.exists() else ""
@@ -103,7 +103,11 @@ class KnownHosts:
                 self._plain.setdefault(name, []).append(line)
 
 
+read = functools.cache(KnownHosts)  # so that many hosts with the same files share one index
+
+
 def _matcher(names: str) -> Callable[[str], bool]:
+    """Return what tells whether a name matches a hashed field or a list of patterns."""
     if names.startswith("|1|"):
         salt, digest = map(base64.b64decode, names[3:].split("|"))
         return lambda name: hmac.digest(salt, name.encode(), "sha1") == digest

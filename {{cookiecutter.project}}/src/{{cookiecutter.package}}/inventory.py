@@ -1,189 +1,148 @@
-"""Hosts from where people have them: arguments, a hosts file, netmiko's own inventory.
+"""Which hosts: arguments, a hosts file, and the inventories of netmiko, nornir and Ansible.
 
 All become entries of netmiko's format: a name, and arguments of its ConnectHandler.
 """
 
-import getpass
-import inspect
-import os
-import re
-import shlex
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from .hostkeys import KnownHosts
-from .session import Target
+from . import other_inventories, yaml_lines
+from .failures import UsageError
+from .hosts import is_host, parse
+from .yaml_lines import Entries, Entry, Groups, Mapping
 
-Entries = dict[str, dict[str, Any]]
-
-_MALFORMED = (AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
-
-_HOST = re.compile(
-    r"(?:(?P<username>[^@\s]+)@)?"
-    r"(?:\[(?P<v6>[\w.:%]+)\]|(?P<bare>[\da-fA-F]*:[\da-fA-F]*:[\w.:%]*)|(?P<host>\w[\w.-]*))"
-    r"(?::(?P<port>\d{1,5}))?"
-)
-
-
-class UsageError(Exception):
-    """What the user gave cannot be used; the message says where, and what was expected."""
-
-
-def parse(text: str) -> dict[str, Any]:
-    """Read `[user@]host[:port]`; brackets around an IPv6 address with a port."""
-    found = _HOST.fullmatch(text)
-    if not found or not 0 < int(found["port"] or 22) < 65536:
-        raise UsageError(f"{text!r} is not [user@]host[:port]")
-    entry: dict[str, Any] = {"host": found["v6"] or found["bare"] or found["host"]}
-    entry |= {"username": found["username"]} if found["username"] else {}
-    return entry | ({"port": int(found["port"])} if found["port"] else {})
+__all__ = ["parse", "read"]
 
 
 def read(arguments: list[str], files: Iterable[str]) -> Entries:
-    """All hosts asked for, each once. Raises UsageError.
+    """Return all hosts that are asked for, each once. Raises UsageError and OSError.
 
     An argument may be the name of a host or a group in a file; without arguments all are meant.
     """
     hosts: Entries = {}
-    groups: dict[str, list[str]] = {}
+    groups: Groups = {}
     for file in files:
-        yaml = Path(file).suffix in (".yml", ".yaml")
-        more, names = _netmiko_file(file) if yaml else (_hosts_file(file), {})
-        hosts, groups = hosts | more, groups | names
+        read_file = _structured if Path(file).is_dir() or _is_structured(file) else _hosts_file
+        more, names = read_file(file)
+        for name, entry in more.items():
+            if hosts.setdefault(name, entry) != entry:
+                raise UsageError(f"{file}: {name!r} is in another inventory too, and differs")
+        for name, members in names.items():
+            groups[name] = [*groups.get(name, []), *members]
     groups.setdefault("all", list(hosts))
     if not arguments:
         return hosts
     chosen: Entries = {}
     for argument in arguments:
         if hosts and argument in groups:
-            chosen |= {name: hosts[name] for name in groups[argument]}
+            chosen |= {name: hosts[name] for name in _members(argument, hosts, groups)}
         else:
             chosen[argument] = hosts.get(argument) or parse(argument)
     return chosen
 
 
-def _hosts_file(file: str) -> Entries:
+def _members(group: str, hosts: Entries, groups: Groups) -> list[str]:
+    """Return the hosts of a group and of the groups in it; a group may be in itself."""
+    found, names = [group], []
+    for name in found:  # grows
+        found += [member for member in groups.get(name, []) if member not in found]
+        names += [name] if name in hosts else []
+    return names
+
+
+def _is_structured(file: str) -> bool:
+    return Path(file).suffix.lower() in (".yml", ".yaml", ".json")
+
+
+def _hosts_file(file: str) -> tuple[Entries, Groups]:
     entries: Entries = {}
-    text = Path(file).read_text("utf-8", "replace")
-    for number, line in enumerate(text.splitlines(), 1):
-        host, *device_type = line.partition("#")[0].split() or [""]
-        if len(device_type) > 1 or (host and not _HOST.fullmatch(host)):
+    for number, line in enumerate(Path(file).read_text("utf-8", "replace").splitlines(), 1):
+        host, *more = line.partition("#")[0].split() or [""]
+        if len(more) > 1:
             expected = "[user@]host[:port] [device_type]"
-            raise UsageError(f"{file}:{number}: expected {expected}, not {line.strip()!r}")
-        if host:
-            entries[host] = parse(host) | dict(zip(["device_type"], device_type, strict=False))
-    return entries
+            raise UsageError(f"{file}:{number}: expected {expected}, not {len(more) + 1} words")
+        try:
+            entry = parse(host) if host else {}
+        except UsageError as error:
+            raise UsageError(f"{file}:{number}: {error}") from None
+        entry |= {"device_type": more[0]} if more else {}
+        if host and entries.setdefault(host, entry) != entry:
+            raise UsageError(f"{file}:{number}: {host!r} has another device type above")
+    return entries, {}
 
 
-def _netmiko_file(file: str) -> tuple[Entries, dict[str, list[str]]]:
-    import yaml
-    from cryptography.fernet import InvalidToken
-    from netmiko.base_connection import BaseConnection
-    from netmiko.encryption_handling import decrypt_config, get_encryption_key
-    from netmiko.utilities import load_netmiko_yml
-
-    text = Path(file).read_text("utf-8", "replace")
+def _structured(file: str) -> tuple[Entries, Groups]:
+    """Read an inventory of netmiko, nornir (its folder, or its hosts file) or Ansible."""
+    folder = Path(file) if Path(file).is_dir() else Path(file).parent
+    path = folder / "hosts.yaml" if Path(file).is_dir() else Path(file)
+    top = yaml_lines.load(path)
     try:
-        meta, found = load_netmiko_yml(file)
-        if meta.get("encryption"):
-            kind = meta.get("encryption_type", "fernet")
-            found = decrypt_config(found, get_encryption_key(), kind)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"{file}:{line}: expected YAML: {error.problem}") from None
-    except (*_MALFORMED, yaml.YAMLError, InvalidToken) as error:  # netmiko has none of its own
-        said = str(error) or type(error).__name__
-        raise UsageError(f"{file}:1: expected hosts, as 'name:' and settings: {said}") from None
-    settings = inspect.signature(BaseConnection).parameters
-    hosts = {name: entry for name, entry in found.items() if isinstance(entry, dict)}
-    groups = {name: entry for name, entry in found.items() if isinstance(entry, list)}
-    for name, entry in found.items():
-        strange: list[str] = []
-        if name in groups and (strange := [m for m in entry if not _is_among(m, hosts)]):
-            problem = f"the name of a host, not {strange[0]!r}"
-        elif name in groups:
-            continue
-        elif name not in hosts or not isinstance(entry.get("host", entry.get("ip")), str):
-            problem = "settings with host: under a name, or a list of names for a group"
-        elif strange := [key for key in entry if key not in settings]:
-            problem = f"a setting of netmiko's ConnectHandler, not {strange[0]!r}"
-        elif not isinstance(entry.get("port", 22), int):
-            strange, problem = ["port"], f"a number as port, not {entry['port']!r}"
+        if other_inventories.is_ansible(top):
+            return other_inventories.ansible(top)
+        if other_inventories.is_nornir(top):
+            return other_inventories.nornir(top, folder)
+        return _netmiko(top)
+    except (AttributeError, LookupError, TypeError, ValueError):  # a list for a text, for example
+        expected = "an inventory of netmiko, nornir or Ansible, and something in it is none"
+        raise UsageError(f"{path}:1: expected {expected}") from None
+
+
+def _netmiko(top: Mapping) -> tuple[Entries, Groups]:
+    """Read netmiko's own: names with settings, and lists of names."""
+    meta = top.pop("__meta__", {})
+    groups = {name: entry for name, entry in top.items() if isinstance(entry, list)}
+    hosts: Entries = {}
+    for name, entry in top.items():
+        if name in groups:
+            for member in entry:
+                if str(member) not in top:
+                    raise top.error(name, f"the name of a host or a group, not {member!r}")
+            groups[name] = [str(member) for member in entry]
+        elif isinstance(entry, Mapping):
+            hosts[name] = _checked(entry, top.lines[name])
         else:
-            entry.setdefault("host", entry.pop("ip", None))
-            continue
-        raise UsageError(f"{file}:{_line(text, name, *strange)}: expected {problem}")
-    return hosts, groups
+            raise top.error(name, "settings with host: under a name, or a list for a group")
+    return _decrypted(hosts, meta) if meta.get("encryption") else hosts, groups
 
 
-def _is_among(member: object, hosts: Entries) -> bool:
-    """Whether a group's member is a host; YAML also has lists and sets there."""
-    return isinstance(member, Hashable) and member in hosts
+def _checked(entry: Mapping, line: int) -> Entry:
+    """Return the settings of a host with the types that netmiko wants. Raises UsageError."""
+    found = {key: value for key, value in entry.items() if value is not None}
+    found |= {key: entry.texts[key] for key in _TEXTS if key in entry.texts}
+    address = found.pop("ip", None)
+    host = found.setdefault("host", address)
+    if not is_host(host):
+        line = entry.lines.get("host", line)
+        raise UsageError(f"{entry.file}:{line}: expected host: with a name or an address")
+    for key in found:
+        if key not in _COMMON and key not in _settings():
+            raise entry.error(key, f"a setting of netmiko's ConnectHandler, not {key!r}")
+    if "port" in found:
+        if not str(found["port"]).isdecimal() or not 0 < int(found["port"]) < 65536:
+            raise entry.error("port", f"a number from 1 to 65535 as port, not {found['port']!r}")
+        found["port"] = int(found["port"])
+    return found
 
 
-def _line(text: str, *keys: object) -> int:
-    """The number of the line where a key of a YAML text stands."""
-    number = 0
-    for key in keys:
-        below = enumerate(text.splitlines()[number:], number + 1)
-        number = next((n for n, line in below if line.strip(" '\"").startswith(str(key))), number)
-    return number
+_TEXTS = ("host", "ip", "username", "password", "secret", "passphrase", "key_file", "device_type")
+_COMMON = {*_TEXTS, "port", "use_keys"}
 
 
-def resolve(
-    entries: Entries,
-    flags: dict[str, Any],
-    known: KnownHosts,
-    config: Path,
-    password: Callable[[str, str, bool], str | None],
-) -> list[Target]:
-    """One target for each entry: what it says goes before flags, they go before ssh_config.
+def _settings() -> Iterable[str]:
+    import inspect
 
-    `password` is asked by user, host, and whether it is needed. Raises UsageError.
-    """
-    import paramiko
+    from netmiko import BaseConnection
 
+    return inspect.signature(BaseConnection).parameters
+
+
+def _decrypted(hosts: Entries, meta: Mapping) -> Entries:
+    """Return the hosts with the values in plain text that netmiko's tools have encrypted."""
+    from netmiko.encryption_handling import decrypt_config, get_encryption_key
+
+    kind = str(meta.get("encryption_type", "fernet"))
     try:
-        text = config.read_text("utf-8", "replace") if config.is_file() else ""
-        ssh_config = paramiko.SSHConfig.from_text(text)
-        sections = {name: ssh_config.lookup(entry["host"]) for name, entry in entries.items()}
-        ports = {name: int(section.get("port", 22)) for name, section in sections.items()}
-    except (paramiko.SSHException, ValueError) as error:
-        raise UsageError(f"{config}: expected ssh_config: {error}") from None
-    targets = []
-    for name, entry in entries.items():
-        section: dict[str, Any] = sections[name]
-        keys = [file for file in section.get("identityfile", ()) if Path(file).is_file()]
-        settings: dict[str, Any] = {
-            "username": section.get("user") or getpass.getuser(),
-            "port": ports[name],
-            "device_type": "linux",
-            "key_file": keys[0] if keys else None,
-            "passphrase": os.environ.get("SSH_UPTIME_PASSPHRASE"),
-        }
-        settings |= flags | entry | {"host": section["hostname"], "ssh_config_file": None}
-        settings["use_keys"] = bool(settings["key_file"])
-        host, port = settings["host"], settings["port"]
-        if settings.get("password") is None:
-            needed = not (settings["use_keys"] or settings.get("allow_agent"))
-            settings["password"] = password(settings["username"], host, needed)
-        for secret in ("password", "passphrase", "secret"):  # YAML may have read a number
-            settings |= {secret: str(settings[secret])} if settings.get(secret) else {}
-        proxy = section.get("proxycommand") or _jump(section, host, port, config, known)
-        trust = known.trust(host, port, section.get("hostkeyalias"))
-        targets.append(Target(name, settings, trust, proxy))
-    return targets
-
-
-def _jump(section: dict[str, Any], host: str, port: int, config: Path, known: KnownHosts) -> str:
-    """The ssh command that goes through ProxyJump. It asks nothing: jump hosts want a key."""
-    *first, last = section.get("proxyjump", "none").split(",")
-    if last == "none":
-        return ""
-    command = ["ssh", "-F", str(config), "-W", f"[{host}]:{port}", "-oBatchMode=yes"]
-    strict = {"strict": "yes", "accept-new": "accept-new", "insecure": "no"}[known.mode]
-    files = " ".join(map(str, known.files))
-    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={files}"]
-    jumps = ["-J", ",".join(first)] if first else []
-    return shlex.join([*command, *jumps, f"ssh://{last.removeprefix('ssh://')}"])
+        return decrypt_config(hosts, get_encryption_key(), kind)
+    except Exception as error:  # cryptography and netmiko raise many kinds
+        said = str(error) or "NETMIKO_TOOLS_KEY is wrong"
+        raise UsageError(f"{meta.file}:1: cannot decrypt a value: {said}") from error

@@ -1,0 +1,187 @@
+"""How each host is reached: what its entry, the flags, ssh_config and known_hosts say of it."""
+
+import functools
+import getpass
+import os
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import hostkeys, ssh_config
+from .failures import UsageError
+from .hostkeys import Trust
+from .keys import KeyFile, agent_keys
+from .yaml_lines import Entries
+
+_DEFAULTS = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
+# Settings that are used for the login, so netmiko does not get them.
+_OURS = {"host", "ip", "port", "username", "password", "device_type", "key_file", "use_keys"}
+_OURS |= {"passphrase", "pkey", "allow_agent", "ssh_config_file", "sock", "session_timeout"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host and how to log in to it. `settings` are further arguments for netmiko."""
+
+    name: str
+    host: str
+    username: str
+    trust: Trust
+    port: int = 22
+    device_type: str = "linux"
+    password: str | None = field(default=None, repr=False)
+    keys: tuple[KeyFile, ...] = ()
+    agent: bool = False
+    identities_only: bool = False
+    proxy: str = ""
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
+    known_hosts: tuple[str, ...] = ()
+
+    def secrets(self) -> list[str]:
+        """Return what must never be shown. Up to five characters would mask ordinary words."""
+        found = [self.password, self.settings.get("secret"), *(key.passphrase for key in self.keys)]
+        return [secret for secret in found if secret and len(secret) > 5]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of all hosts."""
+
+    flags: dict[str, Any] = field(default_factory=dict)
+    ssh_config: str | None = None
+    known_hosts: str | None = None
+    mode: str = "strict"
+    passphrase: str | None = field(default=None, repr=False)
+
+
+Password = Callable[[str, str, bool], str | None]
+"""Finds a password by user, host, and whether there is nothing else to log in with."""
+
+
+def resolve(entries: Entries, options: Options, password: Password) -> list[Target]:
+    """Return one target for each entry: what it says goes before flags, they before ssh_config.
+
+    Reads and decrypts every key, so that what is wrong with one is said before any host is
+    asked. Raises UsageError and OSError.
+    """
+    names = {name: str(entry["host"]) for name, entry in entries.items()}
+    sections = ssh_config.lookup(names.values(), options.ssh_config)
+    for section in sections.values():
+        for socket in section.get("identityagent", []):
+            if socket not in ("none", "SSH_AUTH_SOCK"):  # paramiko knows the variable alone
+                os.environ["SSH_AUTH_SOCK"] = _home(socket)
+    return [
+        _target(name, options.flags | entry, sections[names[name]], options, password)
+        for name, entry in entries.items()
+    ]
+
+
+def _target(
+    name: str,
+    entry: dict[str, Any],
+    section: ssh_config.Section,
+    options: Options,
+    password: Password,
+) -> Target:
+    def configured(key: str, default: str = "") -> str:
+        value = (section.get(key) or ["none"])[0]
+        return default if value.lower() == "none" else value
+
+    host = configured("hostname", str(entry["host"]))
+    port = int(entry.get("port") or configured("port", "22"))
+    user = str(entry.get("username") or configured("user", getpass.getuser()))
+    expand = functools.partial(_expand, host=host, port=port, user=user, name=str(entry["host"]))
+    files = _key_files(entry, section, expand, options.passphrase)
+    agent = bool(entry.get("allow_agent", True) and agent_keys())
+    agent = agent and section.get("identityagent") != ["none"]
+    known = tuple(
+        _home(expand(file))
+        for key in ("userknownhostsfile", "globalknownhostsfile")
+        for file in " ".join(section.get(key, [])).split()
+    )
+    known = (options.known_hosts,) if options.known_hosts else known or ("~/.ssh/known_hosts",)
+    secret = entry.get("password")
+    if secret is None:
+        secret = password(user, host, not (files or agent))
+    trust = hostkeys.read(known).trust(host, port, configured("hostkeyalias") or None, options.mode)
+    return Target(
+        name=name,
+        host=host,
+        port=port,
+        username=user,
+        device_type=str(entry.get("device_type") or "linux").removesuffix("_ssh"),
+        trust=trust,
+        password=None if secret is None else str(secret),
+        keys=files,
+        agent=agent,
+        identities_only=bool(entry.get("key_file")) or configured("identitiesonly") == "yes",
+        proxy=_proxy(configured("proxycommand"), expand, user)
+        or _jump(configured("proxyjump"), host, port, options, known),
+        settings={key: value for key, value in entry.items() if key not in _OURS},
+        known_hosts=known,
+    )
+
+
+def _proxy(text: str, expand: Callable[[str], str], user: str) -> str:
+    """Return the proxy command, which a shell will read; a host's name cannot hold any of it."""
+    if "%r" in text and not re.fullmatch(r"[\w.@+-]*", user):
+        raise UsageError(f"{user!r} cannot be put into a ProxyCommand")
+    return expand(text)
+
+
+def _expand(text: str, host: str, port: int, user: str, name: str) -> str:
+    """Replace the tokens of ssh_config(5) that make sense in file names and commands."""
+    if "%" not in text:
+        return text
+    tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": name}
+    tokens |= {"d": str(Path.home()), "u": getpass.getuser()}
+    return re.sub("%([%a-z])", lambda found: tokens.get(found[1], found[0]), text)
+
+
+def _key_files(
+    entry: dict[str, Any],
+    section: ssh_config.Section,
+    expand: Callable[[str], str],
+    passphrase: str | None,
+) -> tuple[KeyFile, ...]:
+    """Return the keys that can be used. One that was named must be usable; defaults need not."""
+    phrase = entry.get("passphrase") or passphrase
+    certificates = tuple(_home(expand(c)) for c in section.get("certificatefile", []))
+
+    def key(file: str) -> KeyFile:
+        return KeyFile(_home(file), certificates, phrase and str(phrase))
+
+    if entry.get("key_file"):
+        named = key(str(entry["key_file"]))
+        if not named.usable():
+            named.load()  # raises what is wrong with it
+        return (named,)
+    found = [key(expand(file)) for file in section.get("identityfile", _DEFAULTS)]
+    return tuple(key for key in found if Path(key.path).is_file() and key.usable())
+
+
+@functools.cache
+def _home(file: str) -> str:
+    return str(Path(file).expanduser())
+
+
+def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, ...]) -> str:
+    """Return the ssh command that goes through ProxyJump. It asks nothing, so keys must do."""
+    if not jumps:
+        return ""
+    *first, last = jumps.split(",")
+    strict = {"strict": "yes", "accept-new": "accept-new", "insecure": "no"}[options.mode]
+    files = " ".join(_home(file) for file in known)
+    command = ["ssh", "-W", f"[{host}]:{port}", "-oBatchMode=yes"]
+    own = Path.home() / ".ssh" / "config"
+    config = options.ssh_config or (str(own) if own.is_file() else "")
+    command += ["-F", config] if config else []
+    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={files}"]
+    command += ["-J", ",".join(first)] if first else []
+    user, at, address = last.removeprefix("ssh://").rpartition("@")
+    if address.count(":") > 1 and not address.startswith("["):
+        address = f"[{address}]"
+    return shlex.join([*command, f"ssh://{user}{at}{address}"])
