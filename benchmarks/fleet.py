@@ -125,14 +125,17 @@ class Job:
         return self._run(hosts, command, '"ok": true')
 
     def client(self, hosts: int, name: str) -> Cost:
+        """Ask with the client `name` of clients.py."""
         return self._run(hosts, [sys.executable, CLIENTS, name, "job.json"])
 
     def ansible(self, hosts: int) -> Cost:
+        """Ask with ansible's raw module."""
         program = Path(sys.executable).with_name("ansible")
         words = ["all", "-i", "ansible", "-m", "raw", "-a", "uptime"]
         return self._run(hosts, [program, *words])
 
     def pssh(self, program: str, hosts: int) -> Cost:
+        """Ask with `program`, a pssh of Python."""
         words = [
             "-h",
             "pssh",
@@ -174,6 +177,7 @@ def pssh() -> str | None:
 
 
 def versions() -> dict[str, str]:
+    """Return the versions of the contenders."""
     names = ("ansible-core", "asyncssh", "netmiko", "nornir", "paramiko", "parallel-ssh")
     found = {name: importlib.metadata.version(name) for name in names}
     ssh = subprocess.run(["ssh", "-V"], stderr=subprocess.PIPE, text=True, check=False).stderr
@@ -184,6 +188,7 @@ def versions() -> dict[str, str]:
 
 
 def main() -> None:
+    """Measure, and write the figures."""
     options = measure.arguments(__doc__, TASKS)
     sizes = SIZES[: 1 if options.small else None]
     many_files()
