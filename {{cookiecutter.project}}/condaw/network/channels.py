@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 from rattler import Client, Config, Gateway
-from rattler.exceptions import ConfigError, GatewayError
+from rattler.exceptions import ConfigError, GatewayError, InvalidUrlError
 from rattler.networking import middleware
 
 from condaw.base.errors import CannotError
@@ -45,11 +45,15 @@ def client() -> Client:
     if store := config().authentication_override_file:
         os.environ.setdefault("RATTLER_AUTH_FILE", str(store))
     bare = {public: [_without_password(url) for url in urls] for public, urls in found.items()}
+    try:
+        mirror = middleware.MirrorMiddleware(bare)
+    except InvalidUrlError as error:
+        raise CannotError(f"a mirror is not a URL: {error}", "correct .condarc") from None
     headers = {urlsplit(url).hostname: _basic(url) for urls in found.values() for url in urls}
     return Client(
         [
             middleware.RetryMiddleware(3),
-            middleware.MirrorMiddleware(bare),
+            mirror,
             middleware.AddHeadersMiddleware(lambda host, path: headers.get(host)),
             middleware.AuthenticationMiddleware(),
             middleware.OciMiddleware(),
