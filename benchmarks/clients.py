@@ -2,8 +2,9 @@
 
     clients.py CONTENDER JOB.json
 
-The job names hosts, port, user, key, `known` (one known_hosts file for all), `each` (a folder with
-one for each host) and `sessions`, how many may be open at a time. Each prints a line for each host.
+The job names hosts, port, user, key, device type and command, `known` (one known_hosts file for
+all), `each` (a folder with one for each host) and `sessions`, how many may be open at a time. Each
+client prints a line for each host.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from typing import Any
 
 
 def loop(job: dict[str, Any]) -> None:
-    """netmiko, one host after the other, as in its examples."""
+    """Ask with netmiko, one host after the other, as in its examples."""
     from netmiko import ConnectHandler
 
     for host in job["hosts"]:
         with ConnectHandler(**_netmiko(job, host)) as connection:
-            print(host, connection.send_command("uptime"))
+            print(host, connection.send_command(job["command"]))
 
 
 def _netmiko(job: dict[str, Any], host: str) -> dict[str, Any]:
     return {
-        "device_type": "linux",
+        "device_type": job["device_type"],
         "host": host,
         "port": job["port"],
         "username": job["user"],
@@ -38,7 +39,7 @@ def _netmiko(job: dict[str, Any], host: str) -> dict[str, Any]:
 
 
 def nornir(job: dict[str, Any]) -> None:
-    """nornir with netmiko, in threads."""
+    """Ask with nornir and netmiko, in threads; each host's session is closed when it answered."""
     from nornir.core import Nornir
     from nornir.core.inventory import ConnectionOptions, Defaults, Groups, Host, Hosts, Inventory
     from nornir.core.plugins.connections import ConnectionPluginRegister
@@ -57,18 +58,24 @@ def nornir(job: dict[str, Any]) -> None:
             hostname=name,
             port=job["port"],
             username=job["user"],
-            platform="linux",
+            platform=job["device_type"],
             connection_options=options,
         )
+
+    def ask(task: Any) -> Any:
+        try:
+            return task.run(netmiko_send_command, command_string=job["command"])
+        finally:
+            task.host.close_connections()
+
     runner = ThreadedRunner(num_workers=job["sessions"])
     with Nornir(Inventory(hosts, Groups(), Defaults()), runner=runner) as network:
-        results = network.run(netmiko_send_command, command_string="uptime")
-        for name, result in results.items():
-            print(name, result[0].result)
+        for name, result in network.run(ask).items():
+            print(name, result[1].result)
 
 
 def asyncssh(job: dict[str, Any]) -> None:
-    """asyncssh, in one thread; known_hosts is read once."""
+    """Ask with asyncssh, in one thread; known_hosts is read once."""
     import asyncio
 
     import asyncssh
@@ -82,7 +89,7 @@ def asyncssh(job: dict[str, Any]) -> None:
             gate,
             asyncssh.connect(host, job["port"], config=None, agent_path=None, **options) as peer,
         ):
-            print(host, (await peer.run("uptime", check=True)).stdout, end="")
+            print(host, (await peer.run(job["command"], check=True)).stdout, end="")
 
     async def all_of_them() -> None:
         await asyncio.gather(*map(ask, job["hosts"]))
@@ -91,7 +98,7 @@ def asyncssh(job: dict[str, Any]) -> None:
 
 
 def parallel_ssh(job: dict[str, Any]) -> None:
-    """parallel-ssh on libssh2; it has no check of host keys."""
+    """Ask with parallel-ssh on libssh2, which has no check of host keys."""
     from pssh.clients import ParallelSSHClient
 
     client = ParallelSSHClient(
@@ -102,7 +109,7 @@ def parallel_ssh(job: dict[str, Any]) -> None:
         pool_size=job["sessions"],
         allow_agent=False,
     )
-    for answer in client.run_command("uptime"):
+    for answer in client.run_command(job["command"]):
         print(answer.host, *answer.stdout)
 
 

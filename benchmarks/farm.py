@@ -14,13 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-UPTIME = " 12:00:00 up 1 day,  2:03,  1 user,  load average: 0.00, 0.00, 0.00"
+ANSWERS = {
+    "uptime": " 12:00:00 up 1 day,  2:03,  1 user,  load average: 0.00, 0.00, 0.00\n",
+    "show version": "Cisco IOS Software\nfarm uptime is 1 day, 2 hours, 3 minutes\n",
+}
+"""Of a Linux host and of a device; both have the same shell, and the same uptime."""
 USER = "me"
-PROMPT = f"{USER}@farm:~$ "
+PROMPT = "farm#"
 
 
 def address(index: int) -> str:
-    """The loopback address of a host of the farm."""
+    """Return the loopback address of a host of the farm."""
     return f"127.1.{index // 250}.{index % 250 + 1}"
 
 
@@ -32,7 +36,7 @@ def many_files() -> None:
 
 @contextmanager
 def farm(folder: Path, hosts: int, port: int, delay: float) -> Iterator[str]:
-    """Run a farm until the block ends; gives the public key of all its hosts."""
+    """Run a farm until the block ends; yield the public key of all its hosts."""
     command = [sys.executable, __file__, str(folder), str(hosts), str(port), str(delay)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -57,12 +61,12 @@ async def serve(folder: Path, hosts: int, port: int, delay: float) -> None:
 
     async def shell(process: Any) -> None:
         if process.command:
-            process.stdout.write(f"{UPTIME}\n")
+            process.stdout.write(ANSWERS.get(process.command, ""))
             process.exit(0)
             return
         process.stdout.write(PROMPT)
         async for line in process.stdin:
-            answer = f"{UPTIME}\n" if line.strip() == "uptime" else ""
+            answer = ANSWERS.get(line.strip(), "")
             process.stdout.write(f"{line.rstrip()}\n{answer}{PROMPT}")
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,8 +2,9 @@
 
     build/bench/bin/python benchmarks/fleet.py [--runs 5] [--small] [TASK...]
 
-All log in with the same key, run `uptime`, and give its output. All check host keys strictly, but
-for parallel-ssh, which cannot. The farm takes its share of the same processors.
+Two jobs: Unix hosts, whose `uptime` is run on SSH's exec channel, and devices, at whose prompt
+`show version` is typed. All log in with the same key, and check host keys strictly, but for
+parallel-ssh, which cannot. The farm takes its share of the same processors.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ import measure
 from farm import USER, address, farm, many_files
 from measure import ROOT, Contenders, Cost, FailedError
 
-TASKS = ("near", "far", "known")
+TASKS = ("near", "far", "devices", "devices far", "encrypted", "known")
 SAMPLE = ROOT / "{{cookiecutter.project}}" / "src" / "{{cookiecutter.package}}"
 CLIENTS = Path(__file__).with_name("clients.py")
 SIZES = (10, 100, 500, 2_000)
-ROUND_TRIP = {"near": 0.0, "far": 0.05}
+ROUND_TRIP = {"near": 0.0, "far": 0.05, "devices": 0.0, "devices far": 0.05}
 """Seconds."""
+ENCRYPTED_AT = 300
+"""Hosts that are asked with an encrypted key, and with a plain one."""
+PASSPHRASE = "open sesame"  # noqa: S105 - of a key that is made here
 KNOWN = (10, 10_000)
 """Lines of known_hosts."""
 KNOWN_AT = 100
@@ -52,6 +56,7 @@ class Job:
         (folder / "sample").symlink_to(SAMPLE)
         self.env = {
             "PATH": os.environ["PATH"],
+            "SSH_UPTIME_PASSPHRASE": PASSPHRASE,
             "PYTHONPATH": str(folder),
             "HOME": str(folder),
             "ANSIBLE_FORKS": str(SESSIONS),
@@ -65,7 +70,9 @@ class Job:
         strict = ["-oStrictHostKeyChecking=yes", f"-oUserKnownHostsFile={self.folder}/known"]
         return ["-F", os.devnull, *strict, f"-oIdentityFile={self.folder}/id", "-oLogLevel=ERROR"]
 
-    def prepare(self, hosts: int, lines: int = 0, addresses: int = 0) -> None:
+    def prepare(
+        self, hosts: int, lines: int = 0, addresses: int = 0, device_type: str = "linux"
+    ) -> None:
         """Write inventories of `hosts`, on fewer addresses if so wanted, and known_hosts."""
         unique = [address(index) for index in range(addresses or hosts)]
         known = [f"[{name}]:{self.port} {self.key}\n" for name in unique]
@@ -85,13 +92,15 @@ class Job:
             "known": str(self.folder / "known"),
             "each": str(each),
             "sessions": SESSIONS,
+            "device_type": device_type,
+            "command": "uptime" if device_type == "linux" else "show version",
         }
         (self.folder / "job.json").write_text(json.dumps(job))
         named = [
             (f"{USER}{index}" if addresses else USER, name) for index, name in enumerate(names)
         ]
         lines_of = {
-            "hosts": "".join(f"{user}@{name}:{self.port}\n" for user, name in named),
+            "hosts": "".join(f"{user}@{name}:{self.port} {device_type}\n" for user, name in named),
             "pssh": "".join(f"{name}:{self.port} {user}\n" for user, name in named),
             "ansible": "".join(
                 f"h{index} ansible_host={name} ansible_port={self.port} ansible_user={user}\n"
@@ -101,7 +110,7 @@ class Job:
         for file, text in lines_of.items():
             (self.folder / file).write_text(text)
 
-    def _run(self, hosts: int, command: Sequence[str | Path], mark: str = "up 1 day") -> Cost:
+    def _run(self, hosts: int, command: Sequence[str | Path], mark: str = " 1 day") -> Cost:
         out = self.folder / "out"
         cost = measure.run(command, cwd=self.folder, env=self.env, output=out)
         found = out.read_text(encoding="utf-8").count(mark)
@@ -109,9 +118,10 @@ class Job:
             raise FailedError(f"only {found} of {hosts} hosts answered")
         return cost
 
-    def ours(self, hosts: int, *flags: str) -> Cost:
-        command = [sys.executable, "-m", "sample", "-i", "hosts", "-o", "json", "--key", "id"]
-        command += ["--known-hosts", "known", "--workers", str(SESSIONS), *flags]
+    def ours(self, hosts: int, key: str = "id") -> Cost:
+        """Ask with ssh-uptime."""
+        command = [sys.executable, "-m", "sample", "-i", "hosts", "-o", "json", "--key", key]
+        command += ["--known-hosts", "known", "--workers", str(SESSIONS)]
         return self._run(hosts, command, '"ok": true')
 
     def client(self, hosts: int, name: str) -> Cost:
@@ -136,12 +146,19 @@ class Job:
         ]
         return self._run(hosts, [program, *words, "uptime"])
 
-    def contenders(self, hosts: int) -> Contenders:
-        found: dict[str, partial[Cost]] = {
+    def devices(self, hosts: int) -> Contenders:
+        """Return what types at the prompt of a device."""
+        found = {
             "ssh-uptime": partial(self.ours, hosts),
-            "ssh-uptime, 2 processes": partial(self.ours, hosts, "--processes", "2"),
             "nornir + netmiko": partial(self.client, hosts, "nornir"),
             "netmiko in a loop": partial(self.client, hosts, "loop"),
+        }
+        return {name: job for name, job in found.items() if hosts <= MOST.get(name, hosts)}
+
+    def unix(self, hosts: int) -> Contenders:
+        """Return what runs a command on the exec channel."""
+        found: dict[str, partial[Cost]] = {
+            "ssh-uptime": partial(self.ours, hosts),
             "asyncssh": partial(self.client, hosts, "asyncssh"),
             "parallel-ssh": partial(self.client, hosts, "parallel-ssh"),
             "ansible raw": partial(self.ansible, hosts),
@@ -152,7 +169,7 @@ class Job:
 
 
 def pssh() -> str | None:
-    """The program, by either of its names."""
+    """Return the program, by either of its names."""
     return shutil.which("pssh") or shutil.which("parallel-ssh")
 
 
@@ -176,25 +193,44 @@ def main() -> None:
         for hosts in sizes:
             with tempfile.TemporaryDirectory() as name, farm(Path(name), hosts, PORT, delay) as key:
                 job = Job(Path(name), key, PORT + bool(delay))
-                job.prepare(hosts)
+                unix = not task.startswith("devices")
+                job.prepare(hosts, device_type="linux" if unix else "cisco_ios")
                 runs = options.runs if hosts < ONCE else 1
-                rows = measure.alternate(task, job.contenders(hosts), runs, size=hosts)
-                record.add(rows)
+                contenders = job.unix(hosts) if unix else job.devices(hosts)
+                record.add(measure.alternate(task, contenders, runs, size=hosts))
+    if "encrypted" in options.tasks:
+        hosts = ENCRYPTED_AT
+        with tempfile.TemporaryDirectory() as name, farm(Path(name), hosts, PORT, 0) as key:
+            job = Job(Path(name), key, PORT)
+            job.prepare(hosts)
+            contenders = keys(job, hosts)
+            record.add(measure.alternate("encrypted", contenders, options.runs, size=hosts))
     if "known" in options.tasks:
         with tempfile.TemporaryDirectory() as name, farm(Path(name), KNOWN[0], PORT, 0) as key:
             job = Job(Path(name), key, PORT)
             record.add(measure.alternate("known", known_hosts(job), options.runs, size=KNOWN_AT))
 
 
+def keys(job: Job, hosts: int) -> Contenders:
+    """Return ssh-uptime with a plain key and with the same one encrypted."""
+    shutil.copy(job.folder / "id", job.folder / "encrypted")
+    command = ["ssh-keygen", "-q", "-p", "-P", "", "-N", PASSPHRASE, "-f", "encrypted"]
+    subprocess.run(command, cwd=job.folder, check=True, capture_output=True)
+    return {
+        "ssh-uptime, plain key": partial(job.ours, hosts),
+        "ssh-uptime, encrypted key": partial(job.ours, hosts, "encrypted"),
+    }
+
+
 def known_hosts(job: Job) -> Contenders:
-    """Contenders by the length of known_hosts. paramiko reads it anew for each host, and takes
+    """Return contenders by the length of known_hosts. paramiko reads it anew for each host, and takes
     half a minute for 10,000 lines: nothing on it but ssh-uptime can take part."""
 
     def prepared(lines: int, run: Callable[[], Cost]) -> Cost:
         job.prepare(KNOWN_AT, lines, addresses=KNOWN[0])
         return run()
 
-    able = job.contenders(KNOWN_AT)
+    able = job.unix(KNOWN_AT)
     return {
         f"{name}, {lines:,} lines": partial(prepared, lines, able[name])
         for lines in KNOWN

@@ -35,6 +35,12 @@ ENVIRONMENT = {
     "bundle": "Put everything into one file",
     "unbundle": "Create from that file, empty caches",
 }
+FLEET = {
+    "near": "Unix",
+    "far": "Unix, 50 ms round trip",
+    "devices": "Devices",
+    "devices far": "Devices, 50 ms round trip",
+}
 GENERATION = {
     "generate": "`cookiecutter`, to a locked and verified environment",
     "clone": "`python -m condaw create` in a clone",
@@ -158,9 +164,8 @@ def environments(rows: list[Row]) -> list[str]:
 
 def fleet(result: Result) -> list[str]:
     lines = about(result)
-    titles = {"near": "no round trip", "far": "50 ms round trip"}
     curves: dict[tuple[str, str], dict[int, float]] = {}
-    for task, title in titles.items():
+    for task, title in FLEET.items():
         if not (rows := good(result["rows"], task)):
             continue
         sizes = sorted({row["size"] for row in rows})
@@ -179,6 +184,12 @@ def fleet(result: Result) -> list[str]:
     if curves:
         draw_curves("fleet", "hosts", curves, "hosts/s")
         lines += picture("fleet", "Hosts a second by the number of hosts")
+    if rows := good(result["rows"], "encrypted"):
+        body = [
+            [r["contender"], *(short(figure(r, k)) for k in ("seconds", "cpu_seconds"))]
+            for r in rows
+        ]
+        lines += table([f"{rows[0]['size']} Unix hosts", "seconds", "CPU seconds"], body)
     if rows := good(result["rows"], "known"):
         body = [
             [r["contender"], *(short(figure(r, k)) for k in ("seconds", "cpu_seconds"))]

@@ -1,15 +1,20 @@
-"""An SSH server on loopback that runs what it is asked to run: a host for the sample to visit."""
+"""A host on loopback for the sample to visit: the server of its own tests, with a key."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
+import importlib.util
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-import asyncssh
+import paramiko
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "{{cookiecutter.project}}" / "src" / "{{cookiecutter.package}}" / "loopback.py"
+UPTIME = " 09:41:07 up 51 days,  3:07,  1 user,  load average: 0.08, 0.03, 0.01"
 
 
 @dataclass(frozen=True)
@@ -24,57 +29,22 @@ class Server:
 
 @contextmanager
 def ssh_server(folder: Path) -> Iterator[Server]:
-    """Serve a shell on 127.0.0.1, for one key made in `folder`; ends with the block."""
-    client_key, host_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-    key, allowed, known_hosts = (folder / name for name in ("id", "allowed", "known_hosts"))
-    key.write_bytes(client_key.export_private_key())
-    key.chmod(0o600)
-    allowed.write_bytes(client_key.export_public_key())
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    async def listen() -> asyncssh.SSHAcceptor:
-        return await asyncssh.listen(
-            "127.0.0.1",
-            0,
-            server_host_keys=[host_key],
-            authorized_client_keys=str(allowed),
-            process_factory=_shell,
-        )
-
-    async def close() -> None:
-        listener.close()
-        await listener.wait_closed()
-        sessions = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in sessions:
-            task.cancel()
-        await asyncio.gather(*sessions, return_exceptions=True)
-
-    listener = asyncio.run_coroutine_threadsafe(listen(), loop).result()
-    port = listener.get_port()
-    public = host_key.export_public_key().decode()
-    known_hosts.write_text(f"[127.0.0.1]:{port} {public}", encoding="utf-8")
-    try:
+    """Serve a Linux host on 127.0.0.1, for one key made in `folder`, until the block ends."""
+    loopback = _loopback()
+    key, known_hosts = folder / "id", folder / "known_hosts"
+    allowed = paramiko.ECDSAKey.generate()
+    allowed.write_private_key_file(str(key))
+    device = loopback.Device(password=None, allowed=allowed, answers={"uptime": UPTIME})
+    with loopback.serve(device) as port:
+        known_hosts.write_text(device.known_hosts(port), encoding="utf-8")
         yield Server(port, "operator", key, known_hosts)
-    finally:
-        asyncio.run_coroutine_threadsafe(close(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
-async def _shell(process: asyncssh.SSHServerProcess[str]) -> None:
-    """A shell, interactive or with a command, on pipes: what netmiko types reaches it."""
-    command = ["-c", process.command] if process.command else ["-i"]
-    child = await asyncio.create_subprocess_exec(
-        "sh",
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={"PATH": "/usr/bin:/bin", "PS1": "operator@loopback:~$ "},
-    )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout)
-    process.exit(await child.wait())
-    await process.wait_closed()
+def _loopback() -> ModuleType:
+    """Return the sample's module. It holds no Jinja, so it can be loaded where it is."""
+    spec = importlib.util.spec_from_file_location("sample_loopback", SOURCE)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import paramiko
 class Device:
     """What a device shows: its prompt, its answer to each command, and where it hangs."""
 
-    password: str
+    password: str | None
     prompt: str = "admin@server:~$ "
     answers: dict[str, str] = field(default_factory=dict)
     hangs_at: str = ""  # banner, shell or command
@@ -96,13 +96,16 @@ def _shell(device: Device, channel: paramiko.Channel) -> None:
 
 
 def _exec(device: Device, channel: paramiko.Channel, command: str) -> None:
-    with suppress(OSError, EOFError):
+    with closing(channel), suppress(OSError, EOFError):
         if device.hangs_at:
+            channel.recv(1)
             return
         known = command in device.answers
         channel.sendall(f"{device.answers.get(command, f'{command}: not found')}\n".encode())
         channel.send_exit_status(0 if known else 127)
-        channel.shutdown_write()  # to close it now could overtake the reply to the request
+        channel.shutdown_write()
+        channel.settimeout(0.5)  # to close at once could overtake the reply to the request
+        channel.recv(1)
 
 
 @contextmanager
