@@ -223,8 +223,11 @@ def keys(job: Job, hosts: int) -> Contenders:
 
 
 def known_hosts(job: Job) -> Contenders:
-    """Return contenders by the length of known_hosts. paramiko reads it anew for each host, and takes
-    half a minute for 10,000 lines: nothing on it but ssh-uptime can take part."""
+    """Return contenders by the length of known_hosts.
+
+    paramiko reads it anew for each host, and takes half a minute for 10,000 lines: nothing on it
+    but ssh-uptime can take part.
+    """
 
     def prepared(lines: int, run: Callable[[], Cost]) -> Cost:
         job.prepare(KNOWN_AT, lines, addresses=KNOWN[0])

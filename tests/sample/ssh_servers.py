@@ -32,7 +32,7 @@ atexit.register(shutil.rmtree, PACKAGES, ignore_errors=True)
 shutil.copytree(SOURCE, PACKAGES / "sample", ignore=shutil.ignore_patterns("__pycache__"))
 sys.path[:0] = [str(PACKAGES), str(ROOT / "benchmarks")]
 
-import farm as benchmark  # noqa: E402
+import farm as benchmark  # type: ignore[import-not-found]  # noqa: E402
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 
@@ -64,7 +64,7 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
         return kept | own | self.env | more
 
-    def ssh_uptime(self, *arguments: object, timeout: float = 60, **env: str) -> Result:
+    def ssh_uptime(self, *arguments: object, timeout: float = 250, **env: str) -> Result:
         """Run the command to its end."""
         command = [sys.executable, "-m", "sample", *map(str, arguments)]
         done = subprocess.run(

@@ -207,7 +207,7 @@ def test_a_closed_pipe_ends_quietly(sshd: Start, home: Home) -> None:
         env=home.environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=250,
     )
 
     assert "Traceback" not in done.stderr

@@ -70,9 +70,10 @@ def test_a_second_factor_is_neither_answered_nor_printed(
     host = start(Device(PASSWORD, allowed=key, asks="\x1b[31mVerification code: "))
     arguments = [host, "-o", "json", "--device-type", device_type]
     arguments += ["--key", str(tmp_path / "key")] if first == "key" else []
-    password = {"SSH_UPTIME_PASSWORD": PASSWORD} if first == "password" else {}
+    if first == "password":
+        home.env["SSH_UPTIME_PASSWORD"] = PASSWORD
 
-    result = home.ssh_uptime(*arguments, **password)
+    result = home.ssh_uptime(*arguments)
 
     (row,) = result.rows.values()  # so the JSON is whole
     assert row["error"] == "auth"

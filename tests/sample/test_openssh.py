@@ -75,9 +75,7 @@ def test_what_is_wrong_with_a_key_is_one_line_before_any_host_is_asked(
         ("nokey", "", "not a private key"),
         ("missing", "", "cannot be read"),
     ):
-        result = home.ssh_uptime(
-            host, "--key", tmp_path / key, timeout=20, SSH_UPTIME_PASSPHRASE=phrase
-        )
+        result = home.ssh_uptime(host, "--key", tmp_path / key, SSH_UPTIME_PASSPHRASE=phrase)
         assert (result.code, result.out) == (2, ""), key
         assert said in result.err
         assert len(result.err.splitlines()) == 1
@@ -121,8 +119,8 @@ def test_a_certificate_logs_in(sshd: Start, home: Home, tmp_path: Path) -> None:
     server = sshd(f"TrustedUserCAKeys {tmp_path}/ca.pub")
     home.known_hosts(server.line())
     keygen(tmp_path / "key")
-    sign = ["ssh-keygen", "-q", "-s", tmp_path / "ca", "-I", "me", "-n", server.user]
-    subprocess.run([*sign, tmp_path / "key.pub"], check=True, capture_output=True)
+    sign = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "me", "-n", server.user]
+    subprocess.run([*sign, str(tmp_path / "key.pub")], check=True, capture_output=True)
     (tmp_path / "key-cert.pub").rename(tmp_path / "elsewhere-cert.pub")
     (home.path / ".ssh" / "config").write_text(
         f"IdentityFile {tmp_path}/key\nCertificateFile {tmp_path}/elsewhere-cert.pub\n"

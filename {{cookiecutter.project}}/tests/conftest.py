@@ -50,12 +50,12 @@ def ssh_uptime(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
         mine = {"SSH_UPTIME_PASSWORD": PASSWORD, "HOME": str(tmp_path)}
         kept = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
         return subprocess.run(
-            [*command],
+            command,
             capture_output=True,
             text=True,
             env=kept | mine | environment,
             cwd=tmp_path,
-            timeout=120,
+            timeout=250,
             check=False,
         )
 

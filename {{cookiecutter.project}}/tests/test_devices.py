@@ -6,8 +6,12 @@ dell_os9, ruckus_fastiron. Those of aruba_aoscx, checkpoint_gaia, cisco_asa, del
 extreme_exos, hp_comware and nokia_sros were written after the vendors' manuals.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from conftest import OUTPUTS, PASSWORD
@@ -166,9 +170,7 @@ def device_and_target(
     port = start(device)
     line = Line("", device.key.get_name(), device.key.get_base64(), "test:1")
     trust = Trust(f"[127.0.0.1]:{port}", (line,))
-    target = Target(
-        device_type, "127.0.0.1", "admin", trust, port, device_type, PASSWORD
-    )
+    target = Target(device_type, "127.0.0.1", "admin", trust, port, device_type, PASSWORD)
     return device, target
 
 
@@ -198,3 +200,28 @@ def test_mikrotik_gets_the_login_that_turns_its_colours_off(
     ask(target, "/system resource print")
 
     assert device.users == ["admin+ct511w4098h"]
+
+
+@pytest.mark.parametrize("vouched", [True, False], ids=["known", "unknown"])
+def test_the_first_example_asks_a_device_whose_key_is_known(
+    tmp_path: Path, start: Callable[[Device], int], vouched: bool
+) -> None:
+    device = Device(PASSWORD, "switch#", {"show clock": "12:00:00.123 UTC"})
+    port = start(device)
+    (tmp_path / ".ssh").mkdir()
+    line = device.known_hosts(port) if vouched else ""
+    (tmp_path / ".ssh" / "known_hosts").write_text(line)
+    script = Path(__file__).parent.parent / "examples" / "first.py"
+
+    done = subprocess.run(
+        [sys.executable, script, "cisco_ios", f"me@127.0.0.1:{port}", "show clock"],
+        input=f"{PASSWORD}\n",
+        env={**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # else getpass would ask the terminal
+    )
+
+    assert (done.stdout == "12:00:00.123 UTC\n") == vouched, done.stderr
+    assert bool(device.users) == vouched

@@ -40,7 +40,10 @@ def test_json_and_csv_hold_the_same_rows() -> None:
 
 
 def test_prometheus_gets_valid_metrics() -> None:
-    rows = [*ROWS, Row("d\x1b[31m\n", "::1", "linux", True, 1, "1s", kex="k", host_key="h", cipher="c")]
+    rows = [
+        *ROWS,
+        Row("d\x1b[31m\n", "::1", "linux", True, 1, "1s", kex="k", host_key="h", cipher="c"),
+    ]
 
     lines = FORMS["prom"](rows).splitlines()
 
@@ -49,7 +52,7 @@ def test_prometheus_gets_valid_metrics() -> None:
     third = r'name="c\"\\",host="10.0.0.3",device_type="linux"'
     assert "ssh_uptime_up{" + third + "} 0" in lines
     assert [line for line in lines if line.startswith("ssh_uptime_failure")] == [
-        'ssh_uptime_failure{' + third + ',error="dns"} 1'
+        "ssh_uptime_failure{" + third + ',error="dns"} 1'
     ]
     (algorithms,) = [line for line in lines if line.startswith("ssh_uptime_algorithms")]
     assert algorithms.endswith(',kex="k",host_key="h",cipher="c"} 1')
@@ -61,7 +64,7 @@ def test_prometheus_gets_valid_metrics() -> None:
 def test_the_table_shows_the_algorithms_on_request() -> None:
     row = Row("a", "::1", "linux", True, 60, "1 min", kex="K", host_key="H", cipher="C")
 
-    assert table([row]).split() == ["HOST", "UPTIME", *"a 0d 0h 01m 1 min".split()]
+    assert table([row]).split() == ["HOST", "UPTIME", "a", "0d", "0h", "01m", "1", "min"]
     assert table([row], algorithms=True).splitlines()[1].split()[4:] == ["K", "H", "C", "1", "min"]
 
 

@@ -161,6 +161,8 @@ def _targets(args: argparse.Namespace) -> "list[Target]":
         passphrase=os.environ.get("SSH_UPTIME_PASSPHRASE"),
     )
     entries = inventory.read(args.hosts, args.inventory or [])
+    if not entries:
+        raise UsageError(f"no hosts in {', '.join(args.inventory)}")
     return targets.resolve(entries, options, _passwords(args.keyring, args.ask_password))
 
 

@@ -61,9 +61,9 @@ def probe(target: Target, timeout: float = 30.0) -> Row:
         row,
         elapsed=round(clock() - started, 3),
         learned=session.learned,
-        kex=session.agreed["kex"],
-        host_key=session.agreed["host_key"],
-        cipher=session.agreed["cipher"],
+        kex=session.algorithms["kex"],
+        host_key=session.algorithms["host_key"],
+        cipher=session.algorithms["cipher"],
     )
 
 

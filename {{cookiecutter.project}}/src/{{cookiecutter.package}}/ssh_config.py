@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from .failures import UsageError, last_line
@@ -15,7 +16,8 @@ Section = dict[str, list[str]]
 
 # A line that makes the answer differ from host to host.
 _VARIES = re.compile(
-    r"^\s*(?:host[\s=]+(?!\*\s*$)|match\b|include\b(?!.*ssh_config\.d))", re.I | re.M
+    r"^\s*(?:host[\s=]+(?!\*\s*$)|match\b|include\b(?!.*ssh_config\.d))",
+    re.IGNORECASE | re.MULTILINE,
 )
 _SYSTEM = Path("/etc/ssh")
 
@@ -28,15 +30,15 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
     names = list(dict.fromkeys(hosts))
     if not shutil.which("ssh"):
         return _parsed(names, file)
-    own, home = Path.home() / ".ssh" / "config", Path(f"~{getpass.getuser()}").expanduser()
+    own = Path.home() / ".ssh" / "config"
+    home = Path.home()
+    with suppress(RuntimeError):  # a user that the system does not know
+        home = Path(f"~{getpass.getuser()}").expanduser()
     if not file and Path.home() != home:  # ssh does not look at HOME
         file = str(own) if own.is_file() else "none"
     command = ["ssh", *(["-F", file] if file else []), "-G"]
-    read = (
-        [file]
-        if file
-        else [str(own), *map(str, _SYSTEM.glob("ssh_config*/*.conf")), str(_SYSTEM / "ssh_config")]
-    )
+    system = [_SYSTEM / "ssh_config", *_SYSTEM.glob("ssh_config.d/*.conf")]
+    read = [Path(file)] if file else [own, *system]
     if not any(_VARIES.search(_text(name)) for name in read):
         return dict.fromkeys(names, _ask([*command, "--", "host"], home) | {"hostname": []})
     with ThreadPoolExecutor(4 * (os.cpu_count() or 1)) as pool:
@@ -46,7 +48,12 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
 
 def _ask(command: list[str], home: Path) -> Section:
     done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     if done.returncode:
         raise UsageError(f"expected ssh_config: {last_line(done.stderr)}")
@@ -59,9 +66,9 @@ def _ask(command: list[str], home: Path) -> Section:
     return section
 
 
-def _text(file: str) -> str:
+def _text(file: Path) -> str:
     try:
-        return Path(file).read_text("utf-8", "replace")
+        return file.read_text("utf-8", "replace")
     except OSError:
         return ""
 
@@ -72,7 +79,7 @@ def _parsed(names: list[str], file: str | None) -> dict[str, Section]:
 
     path = Path(file) if file else Path.home() / ".ssh" / "config"
     try:
-        config = paramiko.SSHConfig.from_text("" if file == "none" else _text(str(path)))
+        config = paramiko.SSHConfig.from_text("" if file == "none" else _text(path))
         found = {name: config.lookup(name) for name in names}
         for section in found.values():
             int(section.get("port", 22))

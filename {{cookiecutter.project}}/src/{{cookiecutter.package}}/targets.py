@@ -3,6 +3,7 @@
 import functools
 import getpass
 import os
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from . import hostkeys, ssh_config
+from .failures import UsageError
 from .hostkeys import Trust
-from .inventory import Entries
 from .keys import KeyFile, agent_keys
+from .yaml_lines import Entries
 
+_DEFAULTS = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
 # Settings that are used for the login, so netmiko does not get them.
 _OURS = {"host", "ip", "port", "username", "password", "device_type", "key_file", "use_keys"}
 _OURS |= {"passphrase", "pkey", "allow_agent", "ssh_config_file", "sock", "session_timeout"}
@@ -84,8 +87,8 @@ def _target(
     password: Password,
 ) -> Target:
     def configured(key: str, default: str = "") -> str:
-        value = section.get(key, [""])[0] if section.get(key) else ""
-        return value if value and value.lower() != "none" else default
+        value = (section.get(key) or ["none"])[0]
+        return default if value.lower() == "none" else value
 
     host = configured("hostname", str(entry["host"]))
     port = int(entry.get("port") or configured("port", "22"))
@@ -109,27 +112,33 @@ def _target(
         host=host,
         port=port,
         username=user,
-        device_type=str(entry.get("device_type") or "linux"),
+        device_type=str(entry.get("device_type") or "linux").removesuffix("_ssh"),
         trust=trust,
         password=None if secret is None else str(secret),
         keys=files,
         agent=agent,
         identities_only=bool(entry.get("key_file")) or configured("identitiesonly") == "yes",
-        proxy=expand(configured("proxycommand"))
+        proxy=_proxy(configured("proxycommand"), expand, user)
         or _jump(configured("proxyjump"), host, port, options, known),
         settings={key: value for key, value in entry.items() if key not in _OURS},
         known_hosts=known,
     )
 
 
+def _proxy(text: str, expand: Callable[[str], str], user: str) -> str:
+    """Return the proxy command, which a shell will read; a host's name cannot hold any of it."""
+    if "%r" in text and not re.fullmatch(r"[\w.@+-]*", user):
+        raise UsageError(f"{user!r} cannot be put into a ProxyCommand")
+    return expand(text)
+
+
 def _expand(text: str, host: str, port: int, user: str, name: str) -> str:
     """Replace the tokens of ssh_config(5) that make sense in file names and commands."""
-    tokens = {"%%": "%", "%h": host, "%p": str(port), "%r": user, "%n": name}
-    tokens |= {"%d": str(Path.home()), "%u": getpass.getuser()}
-    parts = text.split("%%")
-    for token, value in list(tokens.items())[1:]:
-        parts = [part.replace(token, value) for part in parts]
-    return "%".join(parts)
+    if "%" not in text:
+        return text
+    tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": name}
+    tokens |= {"d": str(Path.home()), "u": getpass.getuser()}
+    return re.sub("%([%a-z])", lambda found: tokens.get(found[1], found[0]), text)
 
 
 def _key_files(
@@ -154,11 +163,9 @@ def _key_files(
     return tuple(key for key in found if Path(key.path).is_file() and key.usable())
 
 
+@functools.cache
 def _home(file: str) -> str:
     return str(Path(file).expanduser())
-
-
-_DEFAULTS = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
 
 
 def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, ...]) -> str:

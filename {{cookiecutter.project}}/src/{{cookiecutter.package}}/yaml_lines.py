@@ -7,6 +7,12 @@ import yaml
 
 from .failures import UsageError
 
+Entry = dict[str, Any]
+"""Arguments of netmiko's ConnectHandler."""
+Entries = dict[str, Entry]
+Groups = dict[str, list[str]]
+"""The members of each group: hosts, or other groups."""
+
 
 class Mapping(dict[str, Any]):
     """A mapping of a file: `lines` has the line of each key, `texts` what stands there.
@@ -35,7 +41,7 @@ def load(path: Path) -> Mapping:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{path}:{line}: expected YAML: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
         raise UsageError(f"{path}:1: expected YAML: {error}") from None
     if not isinstance(found, Mapping) or not found:
         raise UsageError(f"{path}:1: expected hosts, as 'name:' and settings under it")
@@ -53,6 +59,8 @@ def _value(loader: Any, node: Any, file: str) -> Any:
     found = Mapping(file)
     for key, _ in node.value:
         line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise UsageError(f"{file}:{line}: expected a name before the colon")
         if key.value in found.lines and key.value != "<<":
             first = found.lines[key.value]
             raise UsageError(f"{file}:{line}: {key.value!r} is there twice: see line {first}")
