@@ -30,7 +30,7 @@ settings.register_profile(
     deadline=None,
     phases=[Phase.generate],
 )
-settings.register_profile("long", ANYTHING, max_examples=20_000, deadline=timedelta(seconds=60))
+settings.register_profile("long", ANYTHING, max_examples=5_000, deadline=timedelta(seconds=60))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 NASTY = [
