@@ -26,6 +26,7 @@ def cookiecutter_is_old():
 def problems():
     """Yield a question and a sentence for each bad answer; of two, the last one counts."""
     package, channel = ANSWERS["package"], ANSWERS["channel"].strip()
+    folder = re.match(r"[A-Za-z]:[/\\]|\\\\", channel)  # on Windows
     words = {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names, *TAKEN.split()}
     wrong = r"^~| |^defaults$" if "_output_dir" in ANSWERS else r"^[~.]| |^defaults$"  # under cruft
     if not re.fullmatch(PROJECT, ANSWERS["project"]):
@@ -36,12 +37,13 @@ def problems():
         yield "package", f"Python or the environment already has something named {package}"
     for name in ("description", "author", "channel"):
         text = ANSWERS[name]
-        if not text.strip() or not text.isprintable() or set(text) & set("\"'\\`$"):
+        bad = set('"`$' if name == "channel" and folder else "\"'\\`$")
+        if not text.strip() or not text.isprintable() or set(text) & bad:
             yield name, "write one line without quotes, backslashes, backticks or dollar signs"
     if re.search(r"^\w+:(//)?[^/]*(@|/t/)|\?", channel):
         yield "channel", "leave out user, password and token: they belong in .netrc"
-    elif re.match(r"(?!(?i:https?|file):)[^/]*:", channel):
-        yield "channel", "use an https, http or file URL (on Windows: file:///C:/channel)"
+    elif not folder and re.match(r"(?!(?i:https?|file):)[^/]*:", channel):
+        yield "channel", "use an https, http or file URL, or an absolute path"
     elif re.search(wrong, channel):
         yield "channel", "give conda-forge, or the URL or absolute path of another channel"
 

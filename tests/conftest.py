@@ -35,15 +35,20 @@ SLOW = {"channel", "farm", "machine", "python", "sshd", "template", "verdicts"}
 """Fixtures that make environments, generate projects or start servers."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the slowest tests start first, so that no worker ends alone; mark for `make quick`.
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what this platform cannot run, or even import."""
+    return True if unix.is_left_out(collection_path) else None
 
-    And skip those that this platform cannot run.
-    """
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out, and why."""
+    return [f"left out: {name}: it {why}" for name, why in unix.LEFT_OUT.items()]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the slowest tests start first, so that no worker ends alone; mark for `make quick`."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
-        if why := unix.reason(item.path):
-            item.add_marker(pytest.mark.skip(reason=why))
         slow = SLOW & {*getattr(item, "fixturenames", ())} or item.get_closest_marker("slow")
         if not slow and "sample" not in item.path.parts:
             item.add_marker("quick")

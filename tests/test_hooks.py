@@ -125,6 +125,20 @@ def test_no_module_of_the_environment_can_be_the_package(shown: Path) -> None:
     assert not [name for name in modules if refused(package=name) != ["package"]]
 
 
+@pytest.mark.parametrize(
+    "channel",
+    [
+        r"C:\conda\channel",
+        "C:/conda/channel",
+        r"\\server\share",
+        r"C:\O'Neill",
+        "file://server/share",
+    ],
+)
+def test_a_folder_of_windows_may_be_the_channel(channel: str) -> None:
+    assert refused(channel=channel) == []
+
+
 def test_a_relative_channel_is_refused_where_it_is_unknown_what_it_starts_from() -> None:
     assert refused(channel="./ch") == ["channel"]
     assert refused(channel="./ch", _output_dir="/home/me") == []

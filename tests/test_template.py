@@ -72,7 +72,7 @@ DEV_CONTAINER = {".devcontainer/devcontainer.json"}
 CONTAINERS = {"Dockerfile", ".dockerignore", *DEV_CONTAINER}
 EDITORS = {
     *(".envrc", ".pre-commit-config.yaml", ".vscode/extensions.json", ".vscode/settings.json"),
-    *(f".githooks/post-{event}" for event in ("checkout", "merge", "rewrite")),
+    *(f".githooks/{name}" for name in ("condaw", "post-checkout", "post-merge", "post-rewrite")),
     *DEV_CONTAINER,
 }
 EXTRAS = {
@@ -166,6 +166,12 @@ def test_a_channel_of_the_users_own_brings_no_lock_and_no_exact_pins(ci: str, ba
     assert environment["channels"] == ["https://conda.example.invalid/team"]
     assert "pip" in environment["dependencies"]
     assert_all_is_rendered(project)
+
+
+@pytest.mark.parametrize("channel", [r"C:\conda\channel", r"\\server\share\O'Neill"])
+def test_a_folder_of_windows_is_written_with_slashes(channel: str, bake: Bake) -> None:
+    environment = load_yaml(bake(channel=channel) / "environment.yml")
+    assert environment["channels"] == [channel.replace("\\", "/")]
 
 
 def test_conda_forge_may_be_written_in_capitals(bake: Bake) -> None:

@@ -1,4 +1,4 @@
-"""Which tests need Unix, or Linux, and why: on other platforms they are skipped.
+"""Which tests need Unix, or Linux, and why: on other platforms they are left out.
 
 A key is a file of tests, or a folder with a slash at its end.
 """
@@ -40,8 +40,10 @@ NO_MACOS = {
 }
 
 
-def reason(file: Path) -> str | None:
-    """Return why the tests of `file` are skipped on this platform; None if they are not."""
-    path = file.relative_to(Path(__file__).parent).as_posix()
-    needs = NO_WINDOWS if os.name == "nt" else NO_MACOS if sys.platform == "darwin" else {}
-    return next((why for name, why in needs.items() if path.startswith(name)), None)
+LEFT_OUT = NO_WINDOWS if os.name == "nt" else NO_MACOS if sys.platform == "darwin" else {}
+
+
+def is_left_out(path: Path) -> bool:
+    """Return whether this platform cannot run the tests of a file or folder."""
+    name = path.relative_to(Path(__file__).parent).as_posix()
+    return name in LEFT_OUT or f"{name}/" in LEFT_OUT

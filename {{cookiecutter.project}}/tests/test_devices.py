@@ -202,6 +202,7 @@ def test_mikrotik_gets_the_login_that_turns_its_colours_off(
     assert device.users == ["admin+ct511w4098h"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="getpass reads the keyboard there, not stdin")
 @pytest.mark.parametrize("vouched", [True, False], ids=["known", "unknown"])
 def test_the_first_example_asks_a_device_whose_key_is_known(
     tmp_path: Path, start: Callable[[Device], int], vouched: bool

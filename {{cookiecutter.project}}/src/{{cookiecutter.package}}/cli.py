@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import io
 import os
 import signal
 import sys
@@ -165,6 +166,12 @@ def _targets(args: argparse.Namespace) -> "list[Target]":
     return targets.resolve(entries, options, _passwords(args.keyring, args.ask_password))
 
 
+def _at_keyboard() -> bool:
+    """Return whether somebody can type. On Windows, isatty() is also true for NUL."""
+    is_nul = os.name == "nt" and isinstance(getattr(sys.stdin.buffer, "raw", None), io.FileIO)
+    return sys.stdin.isatty() and not is_nul
+
+
 def _passwords(keyring: bool, always: bool) -> "Password":
     """Return what finds a password: the variable, the keyring if asked, a prompt if needed."""
     stored: Callable[..., str | None]
@@ -174,6 +181,6 @@ def _passwords(keyring: bool, always: bool) -> "Password":
     def find(user: str, host: str, needed: bool) -> str | None:
         found = os.environ.get("SSH_UPTIME_PASSWORD") or stored("ssh-uptime", f"{user}@{host}")
         found = found or stored("ssh-uptime", user)
-        return found or (ask() if always or (needed and sys.stdin.isatty()) else "") or None
+        return found or (ask() if always or (needed and _at_keyboard()) else "") or None
 
     return find

@@ -93,8 +93,11 @@ def agent_keys() -> frozenset[bytes]:
     """Return the public keys that ssh-agent has; none if no agent runs."""
     if os.name != "nt" and "SSH_AUTH_SOCK" not in os.environ:
         return frozenset()
-    with closing(paramiko.Agent()) as agent:
-        return frozenset(key.asbytes() for key in agent.get_keys())
+    try:
+        with closing(paramiko.Agent()) as agent:
+            return frozenset(key.asbytes() for key in agent.get_keys())
+    except (OSError, paramiko.SSHException):  # it has gone, or Windows cannot be asked for it
+        return frozenset()
 
 
 def candidates(

@@ -81,6 +81,8 @@ def _parsed(names: list[str], file: str | None) -> dict[str, Section]:
     try:
         config = paramiko.SSHConfig.from_text("" if file == "none" else _text(path))
         found = {name: config.lookup(name) for name in names}
+        for section in found.values():
+            int(section.get("port", 22))
     except (paramiko.SSHException, ValueError) as error:
         raise UsageError(f"{path}: expected ssh_config: {error}") from None
     return {
