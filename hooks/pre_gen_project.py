@@ -10,16 +10,15 @@ ANSWERS = json.loads({{cookiecutter | tojson | tojson}})
 PROJECT = r"(?ai)(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?"
 TAKEN = """bcrypt cffi colorama compression condaw cryptography exceptiongroup iniconfig invoke
  markdown_it mdurl nacl netmiko ntc_templates packaging paramiko pip pluggy py pycparser pygments
- pytest rich ruff scp serial setuptools six test tests textfsm tomli typing_extensions wheel yaml"""
+ pytest rich ruff scp serial setuptools six test tests textfsm tomli typing_extensions wheel yaml""".split()
 
 
 def cookiecutter_is_old():
-    """Return whether cookiecutter is older than 2.6; one whose version is unknown is not."""
     try:
         from importlib.metadata import version
 
         return [int(part) for part in version("cookiecutter").split(".")[:2]] < [2, 6]
-    except Exception:
+    except Exception:  # its version is unknown
         return False
 
 
@@ -27,13 +26,12 @@ def problems():
     """Yield a question and a sentence for each bad answer; of two, the last one counts."""
     package, channel = ANSWERS["package"], ANSWERS["channel"].strip()
     folder = re.match(r"[A-Za-z]:[/\\]|\\\\", channel)  # on Windows
-    words = {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names, *TAKEN.split()}
     wrong = r"^~| |^defaults$" if "_output_dir" in ANSWERS else r"^[~.]| |^defaults$"  # under cruft
     if not re.fullmatch(PROJECT, ANSWERS["project"]):
         yield "project", "use up to 64 letters, digits, inner '-', '_', '.'; not CON, NUL and so on"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", package):
         yield "package", "use lower-case letters, digits and '_'; begin with a letter"
-    elif package in words:
+    elif package in {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names, *TAKEN}:
         yield "package", f"Python or the environment already has something named {package}"
     for name in ("description", "author", "channel"):
         text = ANSWERS[name]

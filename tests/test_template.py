@@ -46,7 +46,7 @@ def test_the_default_project_holds_what_the_readme_promises(bake: Bake) -> None:
     files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
     small = (
         ".gitattributes .gitignore LICENSE README.md environment.yml conda-lock.yml inventory.yml"
-        " pyproject.toml .github/dependabot.yml"
+        " pyproject.toml examples/first.py .github/dependabot.yml"
         " .github/workflows/ci.yml .github/workflows/relock.yml"
     )
     rooms = {"condaw", "src", "tests"}

@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from sample import cli
+import sample.cli as cli
 
 
 @pytest.mark.parametrize(("system", "asks"), [("nt", False), ("posix", True)])
