@@ -28,7 +28,7 @@ def checks(project: Path, machine: Machine, **extra: str) -> dict[str, dict[str,
 def test_a_healthy_project_passes_every_check(shown: Path, machine: Machine) -> None:
     found = checks(shown, machine)
     assert all(check["ok"] for check in found.values())
-    machines = {"condaw", "python", "cache", "disk", "proxy", "index", "engine", "clock"}
+    machines = {"condaw", "python", "cache", "disk", "proxy", "index", "engine"}
     assert set(found) == machines | {"lock", "channel", "environment"}
 
 

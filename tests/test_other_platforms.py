@@ -35,12 +35,12 @@ from condaw.base import process
 from condaw.environment import conda_meta
 from condaw.environment import prefix as contents, verify
 from condaw.environment.conda_packages import link
-from condaw.base.project import this_project
-project, prefix, platform = this_project(), Path(sys.argv[1]), sys.argv[2]
+from condaw.base.project import Project
+project, prefix, platform = Project(Path.cwd()), Path(sys.argv[1]), sys.argv[2]
 packages = reader.read(project.lock_file, platform, environment_yml.channel_urls(project))
 if not prefix.exists():
     link(packages, prefix, prefix)
-    conda_meta.complete(project, prefix, packages)
+    conda_meta.complete_records(project, prefix, packages)
     snapshot.take(prefix, contents.site_packages(prefix, packages), contents.walk(prefix))
 print(json.dumps([finding.as_dict() for finding in verify.compare(project, prefix, packages)]))
 process.finish(0)

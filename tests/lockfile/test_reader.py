@@ -227,18 +227,6 @@ TEXT_DEFECTS = {
     "no mapping": (b"- 1\n", "line 1: it is not a mapping"),
     "nothing": (b"", "line 1: it is not a mapping"),
     "an object of Python": (b"!!python/object/apply:os.getcwd []", "it cannot be read as YAML"),
-    "a field twice": (
-        b"version: 1\nversion: 1\n" + HEAD + b"package: []\n",
-        "line 1: the same field is there twice",
-    ),
-    "the packages twice": (
-        b"version: 1\npackage: []\n" + HEAD + b"package: []\n",
-        "line 1: the same field is there twice",
-    ),
-    "a hash twice": (
-        b"version: 1\n" + HEAD + b"package:\n- name: a\n  hash: {sha256: 'a', sha256: 'b'}\n",
-        "line 4: the same field is there twice",
-    ),
 }
 
 

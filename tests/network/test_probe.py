@@ -170,12 +170,6 @@ def test_only_an_error_of_the_server_is_a_failure(status: int, ok: bool) -> None
     assert (not answer.next_step, f"HTTP {status}" in answer.text) == (ok, True)
 
 
-def test_the_clock_is_compared_with_the_servers_and_its_caches() -> None:
-    with serving(date=-3600.0) as late, serving(date=-3600.0, age="3600") as cached:
-        ahead = [probe.ask(f"http://{address}/").ahead for address in (late, cached)]
-    assert ahead == [pytest.approx(3600, abs=60), pytest.approx(0, abs=60)]
-
-
 def test_a_password_in_a_url_is_neither_sent_nor_shown() -> None:
     with serving() as address:
         answer = probe.ask(f"http://ada:s3cret@{address}/")

@@ -153,11 +153,11 @@ def do_create(options: argparse.Namespace) -> int:
             archives = stack.enter_context(bundle.opened(_project(), Path(options.bundle)))
         project, packages = _locked()
         from condaw.environment import create
-        from condaw.lockfile import satisfies, virtual
+        from condaw.lockfile import satisfies
 
         if unmet := satisfies.unmet(project, packages):
             raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
-        if lacking := next(virtual.lacking(packages), None):
+        if lacking := next(satisfies.lacking(packages), None):
             raise CannotError(lacking, "use a newer system, or lock older versions for this one")
         create.create_environment(project, packages, made_from, options.repair, archives)
     from condaw.environment.smoke import smoke
@@ -355,9 +355,11 @@ def do_doctor(options: argparse.Namespace) -> int:
 
 
 def _project() -> Project:
-    from condaw.base.project import this_project
+    from pathlib import Path
 
-    return this_project()
+    from condaw.base.project import Project
+
+    return Project(Path(layout.ROOT))
 
 
 def _locked() -> tuple[Project, list[Package]]:

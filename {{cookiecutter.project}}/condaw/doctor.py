@@ -19,7 +19,6 @@ from condaw.environment import state
 from condaw.network import pip_config, probe
 
 NEEDED = 1024  # MB of free disk that an environment and the caches may take
-SKEW = 300  # seconds by which a clock may be wrong before certificates and tokens suffer
 
 
 @dataclass
@@ -44,12 +43,10 @@ def examine(project: Project) -> list[Check]:
     """Return everything worth knowing before asking for help, in the order of its need. Each check
     stands alone: what breaks one does not stop the rest."""
     found: list[Check] = []
-    ahead: list[float] = []  # seconds by which this clock is ahead of each server's
     for name, checks in (
         ("cache", _machine(project)),
-        ("index", _index(project, ahead)),
-        ("lock", _engine_lock_and_channels(project, ahead)),
-        ("clock", _clock(ahead)),
+        ("index", _index(project)),
+        ("lock", _engine_lock_and_channels(project)),
         ("environment", _environment()),
     ):
         try:
@@ -80,7 +77,7 @@ def _machine(project: Project) -> Iterator[Check]:
         yield Check("cache", f"{folder} cannot be written", next_step)
 
 
-def _index(project: Project, ahead: list[float]) -> Iterator[Check]:
+def _index(project: Project) -> Iterator[Check]:
     """Check pip's index if one is configured, else the host that the lock has its wheels from."""
     settings = pip_config.pip_settings()
     url = settings.get("index-url")
@@ -89,10 +86,10 @@ def _index(project: Project, ahead: list[float]) -> Iterator[Check]:
         found = re.search(r"url: (https?://[^/\s]+/)\S+\.whl\b", lock)
         url = found[1] if found else None
     if url and "no-index" not in settings:
-        yield _server("index", url, ahead, pip_config.certificates())
+        yield Check("index", *probe.ask(url, pip_config.certificates()))
 
 
-def _engine_lock_and_channels(project: Project, ahead: list[float]) -> Iterator[Check]:
+def _engine_lock_and_channels(project: Project) -> Iterator[Check]:
     in_place = engine.importable(engine.ENGINE)
     if not in_place and not engine.folder(engine.ENGINE).is_dir():
         yield Check("engine", "not fetched yet", "run: python -m condaw create")
@@ -109,23 +106,7 @@ def _engine_lock_and_channels(project: Project, ahead: list[float]) -> Iterator[
         yield Check("lock", f"{len(packages)} packages for {package.this_platform()}")
     for url in environment_yml.channel_urls(project):
         place = f"{channels.fetched_from(url)}/noarch/repodata.json"
-        yield _server("channel", place, ahead)
-
-
-def _server(name: str, url: str, ahead: list[float], cafile: str | None = None) -> Check:
-    answer = probe.ask(url, cafile)
-    ahead += [] if answer.ahead is None else [answer.ahead]
-    return Check(name, answer.text, answer.next_step)
-
-
-def _clock(ahead: list[float]) -> Iterator[Check]:
-    """Compare this machine's clock with those of the servers that answered."""
-    off = min(ahead, key=abs, default=0.0)
-    if abs(off) >= SKEW:
-        text = f"{abs(off) / 60:.0f} minutes {'ahead of' if off > 0 else 'behind'} the servers'"
-        yield Check("clock", text, "set this machine's clock")
-    elif ahead:
-        yield Check("clock", "the same as the servers'")
+        yield Check("channel", *probe.ask(place))
 
 
 def _environment() -> Iterator[Check]:

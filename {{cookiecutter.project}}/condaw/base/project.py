@@ -22,19 +22,9 @@ class Project:
         self.retired = root / layout.RETIRED
 
 
-def this_project() -> Project:
-    """Return the project that carries this copy of condaw."""
-    return Project(Path(layout.ROOT))
-
-
 def python_in(prefix: Path) -> Path:
     """Return the interpreter of a conda prefix."""
     return prefix / layout.PYTHON
-
-
-def scripts_in(prefix: Path) -> Path:
-    """Return the folder of a conda prefix that holds console scripts."""
-    return prefix / ("Scripts" if os.name == "nt" else "bin")
 
 
 def cache_dir() -> Path:

@@ -18,7 +18,7 @@ INDEX_KEYS = ("constrains", "license", "license_family", "noarch", "timestamp", 
 """What a package says of itself in info/index.json, and a lock does not."""
 
 
-def complete(project: Project, prefix: Path, packages: Sequence[Package]) -> None:
+def complete_records(project: Project, prefix: Path, packages: Sequence[Package]) -> None:
     """Add to rattler's records in `prefix` what the lock does not hold, and begin a history."""
     specs = requested(project)
     for package in packages:

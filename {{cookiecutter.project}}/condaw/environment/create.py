@@ -17,15 +17,8 @@ from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.project import Project, cache_dir
 from condaw.base.rename import rename
-from condaw.environment import (
-    conda_meta,
-    conda_packages,
-    pypi_packages,
-    snapshot,
-    state,
-    swap,
-    verify,
-)
+from condaw.environment import conda_packages, pypi_packages, snapshot, state, swap, verify
+from condaw.environment.conda_meta import complete_records
 from condaw.environment.findings import Finding
 from condaw.environment.prefix import site_packages, walk
 from condaw.lockfile.package import Package
@@ -132,7 +125,7 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     swap.begin(staging)
     conda_packages.link(conda, staging, project.prefix, archives)
     with ThreadPoolExecutor(2) as pool:
-        completing = pool.submit(conda_meta.complete, project, staging, conda)
+        completing = pool.submit(complete_records, project, staging, conda)
         itself = pool.submit(pypi_packages.install_project, project, staging, env)
         # What may take long is started from this thread, where a signal ends it.
         if pypi and (problem := pypi_packages.install(pypi, staging, env)):

@@ -11,7 +11,7 @@ import uv
 
 from condaw.base import process
 from condaw.base.errors import redacted
-from condaw.base.project import Project, cache_dir, python_in, scripts_in
+from condaw.base.project import Project, cache_dir, python_in
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
 
@@ -59,6 +59,7 @@ def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
 def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
     """Point the scripts of one package, and correct their lines in its RECORD."""
     old, new = str(staging).encode(), str(prefix).encode()
+    folder = staging / ("Scripts" if os.name == "nt" else "bin")
     record, site, changed = dist_info / "RECORD", dist_info.parent, False
     rows = list(csv.reader(record.read_text(encoding="utf-8").splitlines()))
     for row in rows:
@@ -70,7 +71,7 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
                 continue
             lines = content.decode("utf-8").splitlines()
             path.write_text("".join(map(_as_import, lines)), encoding="ascii")
-        elif path.parent != scripts_in(staging) or old not in (content := path.read_bytes()):
+        elif path.parent != folder or old not in (content := path.read_bytes()):
             continue
         elif path.suffix == ".exe":
             _write_launcher(dist_info, path, python_in(prefix))

@@ -6,22 +6,13 @@ longer to load than the comparison takes.
 
 import os
 
-from condaw.base.layout import (
-    ENVIRONMENT,
-    LOCK,
-    META,
-    PREFIX,
-    PYPROJECT,
-    PYTHON,
-    RETIRED,
-    ROOT,
-    STAGING,
-)
+from condaw.base import layout
+from condaw.base.layout import META, PREFIX, ROOT
 
 FORMAT = "condaw 3"
 MARK = f"{META}/condaw"
 """Says that condaw made the prefix, and for which path. Not a `.json`, which conda would read."""
-INPUTS = (LOCK, ENVIRONMENT, PYPROJECT)
+INPUTS = (layout.LOCK, layout.ENVIRONMENT, layout.PYPROJECT)
 
 Folder = str | os.PathLike[str]
 
@@ -51,7 +42,7 @@ def state(root: Folder = ROOT) -> tuple[str, str]:
     mark = os.fsdecode(_content(prefix, MARK) or b"").split("\n")
     if not mark[0].startswith("condaw ") or len(mark) != 3:
         return "broken", "the environment's record of what it was made from cannot be read"
-    if not os.path.exists(os.path.join(prefix, PYTHON)):
+    if not os.path.exists(os.path.join(prefix, layout.PYTHON)):
         return "broken", "the environment has no Python"
     if mark[1] != prefix:
         return "stale", f"it was made for {mark[1]}, and the project has moved"
@@ -64,7 +55,7 @@ def state(root: Folder = ROOT) -> tuple[str, str]:
 
 def nothing_to_do(root: Folder = ROOT) -> str:
     """Return why `create` has nothing to do; empty if it has, or if a killed run left something."""
-    if any(os.path.lexists(os.path.join(root, name)) for name in (STAGING, RETIRED)):
+    if any(os.path.lexists(os.path.join(root, name)) for name in (layout.STAGING, layout.RETIRED)):
         return ""
     word, reason = state(root)
     return f"nothing to do: {reason}" if word == "ready" else ""

@@ -76,13 +76,4 @@ def _load(path: Path) -> tuple[Any, list[int]]:
     if reasons := list(rules.head(document)):
         raise LockError(Defect(1, reason) for reason in reasons)
     entries = {key.value: value for key, value in node.value}["package"].value
-    if repeating := [n.start_mark.line + 1 for n in (node, *entries) if _repeats(n)]:
-        raise LockError(Defect(line, "the same field is there twice") for line in repeating)
     return document, [entry.start_mark.line + 1 for entry in entries]
-
-
-def _repeats(node: yaml.Node) -> bool:
-    """Return whether a mapping, or one right in it, has a key twice: readers differ on those."""
-    values = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
-    mappings = [n.value for n in (node, *values) if isinstance(n, yaml.MappingNode)]
-    return any(len({str(key.value) for key, _ in pairs}) < len(pairs) for pairs in mappings)

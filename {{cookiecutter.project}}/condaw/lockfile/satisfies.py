@@ -1,16 +1,19 @@
-"""Whether a lock satisfies environment.yml: in milliseconds, and without conda-lock."""
+"""Whether a lock satisfies environment.yml and this machine, judged without conda-lock."""
 
 from collections.abc import Iterator, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from rattler import MatchSpec
+from rattler import MatchSpec, PackageRecord, VirtualPackage
 from rattler.exceptions import InvalidMatchSpecError
 
 from condaw.base.project import Project
 from condaw.lockfile import environment_yml
 from condaw.lockfile.package import Package
 from condaw.lockfile.rules import on_pypi
+
+SYSTEM = ("__glibc", "__osx", "__win", "__linux")
+"""Without these a program does not start. A missing `__cuda` only makes some slower."""
 
 
 def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
@@ -20,6 +23,21 @@ def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
     specs, requirements = environment_yml.dependencies(project)
     sentences = [text for spec in specs for text in _conda(spec, packages)]
     return sentences + [text for line in requirements for text in _pypi(line, packages)]
+
+
+def lacking(packages: Sequence[Package]) -> Iterator[str]:
+    """Yield a sentence for each package that this system is too old for."""
+    generic = [each.into_generic() for each in VirtualPackage.detect()]
+    here = {each.name.normalized: each for each in generic}
+    for package in packages:
+        for name, spec in package.dependencies.items():
+            if name not in SYSTEM:
+                continue
+            has = here.get(name)
+            record = has and PackageRecord(name, str(has.version), has.build_string, 0, "noarch")
+            if not record or not MatchSpec(f"{name} {spec}").matches(record):
+                version = f"{name} {has.version}" if has else f"no {name}"
+                yield f"{package.name} needs {name} {spec}, and this machine has {version}"
 
 
 def requested(project: Project) -> dict[str, str]:

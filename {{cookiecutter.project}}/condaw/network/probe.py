@@ -3,12 +3,9 @@
 import http.client
 import socket
 import ssl
-import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
-from email.message import Message
-from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from condaw.base.errors import redacted
@@ -22,14 +19,11 @@ CERTIFICATE = {9: CLOCK, 10: CLOCK, 62: OTHER_NAME, 64: OTHER_NAME}
 """Next steps by OpenSSL's X509_V_ERR_... (x509_vfy.h); for all others it is ROOTS."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a server answered, in one sentence, and what to do if that is a failure."""
 
     text: str
     next_step: str = ""
-    ahead: float | None = None
-    """Seconds by which this machine's clock is ahead of the server's; None if it told no time."""
 
 
 def ask(url: str, cafile: str | None = None) -> Answer:
@@ -37,12 +31,12 @@ def ask(url: str, cafile: str | None = None) -> Answer:
     place = redacted(url)
     try:
         context = ssl.create_default_context(cafile=cafile)
-        with urllib.request.urlopen(place, timeout=PATIENCE, context=context) as reply:  # noqa: S310
-            return Answer(f"{place} answers", ahead=_ahead(reply.headers))
+        with urllib.request.urlopen(place, timeout=PATIENCE, context=context):  # noqa: S310
+            return Answer(f"{place} answers")
     except urllib.error.HTTPError as error:
         # Below 500 is no failure: it may ask for a password, or have nothing at that place.
         next_step = "try again later, or ask who runs it" if error.code >= 500 else ""
-        return Answer(f"{place} answers, with HTTP {error.code}", next_step, _ahead(error.headers))
+        return Answer(f"{place} answers, with HTTP {error.code}", next_step)
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         return Answer(*_why(reason, place))
@@ -67,12 +61,3 @@ def _why(reason: object, url: str) -> tuple[str, str]:
     if isinstance(reason, TimeoutError):
         return f"{peer} did not answer within {PATIENCE} s", NETWORK
     return f"{url} does not answer: {reason}", NETWORK
-
-
-def _ahead(headers: Message) -> float | None:
-    """Return `Answer.ahead`. A cache says in Age how old its Date is (RFC 9111, 5.1)."""
-    try:
-        said = parsedate_to_datetime(headers["Date"]).timestamp()
-        return time.time() - said - float(headers.get("Age") or 0)
-    except (TypeError, ValueError):
-        return None

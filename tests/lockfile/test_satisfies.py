@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from condaw.lockfile import virtual
+from condaw.lockfile import satisfies
 from condaw.lockfile.package import Package
 from rattler import GenericVirtualPackage, PackageName, Version
 from rattler.package.build_string import BuildString
@@ -42,19 +42,19 @@ MACOS = [package("openssl", __osx=">=11.0")]
 def test_a_system_that_is_too_old_is_named_with_what_it_has(
     packages: list[Package], system: System, has: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(virtual, "VirtualPackage", system)
-    [sentence] = virtual.lacking(packages)
+    monkeypatch.setattr(satisfies, "VirtualPackage", system)
+    [sentence] = satisfies.lacking(packages)
     assert sentence.startswith("openssl needs __")
     assert sentence.endswith(f", and this machine has {has}")
 
 
 def test_a_system_that_is_new_enough_lacks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(virtual, "VirtualPackage", System(("__glibc", "2.28"), ("__osx", "26.1")))
-    assert list(virtual.lacking([*GLIBC, *MACOS])) == []
+    monkeypatch.setattr(satisfies, "VirtualPackage", System(("__glibc", "2.28"), ("__osx", "26.1")))
+    assert list(satisfies.lacking([*GLIBC, *MACOS])) == []
 
 
 def test_a_machine_without_a_graphics_card_may_install_what_was_made_for_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(virtual, "VirtualPackage", System(("__glibc", "2.39")))
-    assert list(virtual.lacking([package("pytorch", __cuda=">=12")])) == []
+    monkeypatch.setattr(satisfies, "VirtualPackage", System(("__glibc", "2.39")))
+    assert list(satisfies.lacking([package("pytorch", __cuda=">=12")])) == []
