@@ -117,6 +117,7 @@ def test_old_pythons_can_read_the_hook_that_refuses_them() -> None:
     assert ast.parse(rendered(), feature_version=(3, 7))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="looks into lib")
 def test_no_module_of_the_environment_can_be_the_package(shown: Path) -> None:
     site_packages = next((shown / ".conda").glob("lib/python*/site-packages"))
     paths = [*site_packages.glob("[a-z]*.py"), *site_packages.glob("[a-z]*/__init__.py")]
@@ -144,6 +145,7 @@ def test_a_relative_channel_is_refused_where_it_is_unknown_what_it_starts_from()
     assert refused(channel="./ch", _output_dir="/home/me") == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
 def test_a_clone_with_an_environment_is_not_copied_before_the_first_question(
     machine: Machine, template: Path, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ NO_WINDOWS = {
     "test_faults.py": "takes rights and room away with POSIX's means",
     "test_generated_ci.py": "runs CI's commands with bash",
     "test_hostile_input.py": "makes symlinks",
+    "test_other_platforms.py": "takes Windows and macOS for other platforms",
 }
 NO_MACOS = {
     "sample/": "has its hosts at addresses of 127.0.0.0/8, of which macOS has one",

@@ -26,7 +26,7 @@ def main() -> None:
     folder, requirements = ROOT / ".venv", ROOT / "requirements.txt"
     try:
         venv.create(folder, with_pip=True, clear=True)
-    except subprocess.CalledProcessError:
+    except (subprocess.CalledProcessError, OSError):
         sys.exit("This Python cannot make a venv. On Debian, run: apt install python3-venv")
     scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
     python = str(scripts / "python")
