@@ -8,7 +8,43 @@ import sys
 
 ANSWERS = json.loads({{cookiecutter | tojson | tojson}})
 PROJECT = r"(?ai)(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?"
-TAKEN = ["bcrypt", "cffi", "colorama", "compression", "condaw", "cryptography", "exceptiongroup", "iniconfig", "invoke", "markdown_it", "mdurl", "nacl", "netmiko", "ntc_templates", "packaging", "paramiko", "pip", "pluggy", "py", "pycparser", "pygments", "pytest", "rich", "ruff", "scp", "serial", "setuptools", "six", "test", "tests", "textfsm", "tomli", "typing_extensions", "wheel", "yaml"]
+TAKEN = [
+    "bcrypt",
+    "cffi",
+    "colorama",
+    "compression",
+    "condaw",
+    "cryptography",
+    "exceptiongroup",
+    "iniconfig",
+    "invoke",
+    "markdown_it",
+    "mdurl",
+    "nacl",
+    "netmiko",
+    "ntc_templates",
+    "packaging",
+    "paramiko",
+    "pip",
+    "pluggy",
+    "py",
+    "pycparser",
+    "pygments",
+    "pytest",
+    "rich",
+    "ruff",
+    "scp",
+    "serial",
+    "setuptools",
+    "six",
+    "test",
+    "tests",
+    "textfsm",
+    "tomli",
+    "typing_extensions",
+    "wheel",
+    "yaml",
+]
 
 
 def cookiecutter_is_old():
