@@ -134,13 +134,13 @@ def test_a_command_that_goes_wrong_on_unix_gets_its_row(
         ("printf '$ '; sleep 60", "no-prompt"),
         ("echo This account is not available.; exit 3", "no-prompt"),
         # A prompt that works, then a command that never ends, or breaks off.
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; echo up; "
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo up; "
          "sleep 60; }; printf 'x# '; done", "timeout"),
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; echo up; "
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo up; "
          "exit; }; printf 'x# '; done", "command"),
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; "
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { "
          "echo \"% Invalid input\"; }; printf 'x# '; done", "parse"),
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo $l; yes; }; "
+        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { yes; }; "
          "printf 'x# '; done", "parse"),
     ],
     ids=["no prompt", "deaf prompt", "exits", "hangs in output", "breaks off", "unknown command",
@@ -150,7 +150,7 @@ def test_a_session_that_goes_wrong_on_a_device_gets_its_row(
     sshd: Start, home: Home, tmp_path: Path, script: str, kind: str
 ) -> None:
     shell = tmp_path / "shell"
-    shell.write_text(f"stty -echo; {script}\n")
+    shell.write_text(f"{script}\n")
     server = sshd(f"ForceCommand sh {shell}")
     home.known_hosts(server.line())
 

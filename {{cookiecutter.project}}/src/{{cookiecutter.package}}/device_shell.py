@@ -5,6 +5,7 @@ at: the prompts, pagers and quirks of each device type.
 """
 
 import re
+from contextlib import suppress
 
 import paramiko
 from netmiko import BaseConnection, ConnectHandler, redispatch
@@ -76,6 +77,8 @@ def _prepare(session: Session, connection: BaseConnection) -> str:
         connection.special_login_handler()
         redispatch(connection, session.target.device_type)  # reads the prompt, stops the pager
     except Exception as error:  # netmiko has no one base class for what it does not understand
+        with suppress(ReadException):  # a device that hangs up may have said why
+            channel.read_channel()
         said = f", it says {line!r}" if (line := last_line(channel.seen)) else ""
         advice = "check the device type, and the user's shell"
         raise Failure("no-prompt", f"logged in, but no prompt came{said}: {advice}") from error
