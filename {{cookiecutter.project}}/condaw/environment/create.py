@@ -24,7 +24,6 @@ from condaw.environment.prefix import site_packages, walk
 from condaw.lockfile.package import Package
 
 INDEX = "check the network and pip's index settings"
-TRIES = 2  # what is damaged in the caches is fetched again once
 
 
 def create_environment(
@@ -100,23 +99,22 @@ def _clean_up(project: Project) -> None:
 
 
 def _build(project: Project, packages: Sequence[Package], archives: Path | None) -> None:
-    """Build the environment beside its place, until nothing in it differs from the lock."""
-    for _ in range(TRIES):
-        _fill(project, packages, archives)
-        findings = verify.compare(project, project.staging, packages)
-        if not findings:
-            return
-        names = _forget(findings, packages)
-        console.note(f"damaged in the cache, fetched again: {', '.join(names)}")
+    """Build the environment beside its place; fetch once again what is damaged in the caches."""
+    findings = _fill(project, packages, archives)
+    if findings:
+        if names := _forget(findings, packages):
+            console.note(f"damaged in the cache, fetched again: {', '.join(names)}")
         swap.discard(project.staging)
-    raise CannotError(
-        f"what was installed is not what is locked: {findings[0].text}",
-        f"remove the cache {cache_dir()}, and {RETRY}",
-    )
+        findings = _fill(project, packages, archives)
+    if findings:
+        raise CannotError(
+            f"what was installed is not what is locked: {findings[0].text}",
+            f"remove the cache {cache_dir()}, and {RETRY}",
+        )
 
 
-def _fill(project: Project, packages: Sequence[Package], archives: Path | None) -> None:
-    """Install everything into the staging folder, and record what its files are like."""
+def _fill(project: Project, packages: Sequence[Package], archives: Path | None) -> list[Finding]:
+    """Install everything into the staging folder, and return what differs from the lock."""
     staging = project.staging
     conda = [package for package in packages if package.manager == "conda"]
     pypi = [package for package in packages if package.manager == "pip"]
@@ -136,6 +134,7 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     site = site_packages(staging, packages)
     pypi_packages.point_scripts(staging, project.prefix, site)
     snapshot.take(staging, site, walk(staging))
+    return verify.compare(project, staging, packages)
 
 
 def _failed(what: str, problem: str, next_step: str) -> CannotError:
