@@ -60,6 +60,9 @@ def drop(name: str) -> Break:
     return lambda content: content["package"].remove(entry(content, name))
 
 
+DEV = {"category": "dev"}
+
+
 def wheel(file_name: str) -> Break:
     """Give the PyPI package scp another file."""
     return lambda content: entry(content, "scp").update(url=f"https://files.example/{file_name}")
@@ -89,6 +92,10 @@ ENTRY_DEFECTS: dict[str, tuple[Break, str]] = {
     "a missing dependency of a wheel": (drop("scp"), "netmiko needs scp, which is not locked"),
     "a package twice": (
         lambda c: c["package"].append(entry(c, "pip")),
+        "pip is locked twice",
+    ),
+    "another file in another category": (
+        lambda c: c["package"].append({**entry(c, "pip"), "hash": {"sha256": HEX}} | DEV),
         "pip is locked twice",
     ),
     "a wheel twice, spelled otherwise": (
@@ -201,12 +208,39 @@ ENTRY_DEFECTS: dict[str, tuple[Break, str]] = {
         "an entry: name is not text",
     ),
 }
+EXAMPLE = """\
+version: 1
+metadata:
+  content_hash:
+    win-64: 0330a1a7629629d74acdf2d60b6a18e7691b47b25e14fa6b1f65fc31cc302951
+  channels:
+  - url: conda-forge
+    used_env_vars: []
+  platforms:
+  - win-64
+  sources:
+  - environment.yml
+package:
+- name: ca-certificates
+  version: 2025.10.5
+  manager: conda
+  platform: win-64
+  dependencies:
+    __win: ''
+  url: https://conda.anaconda.org/conda-forge/noarch/ca-certificates-2025.10.5-h4c7d964_0.conda
+  hash:
+    md5: e54200a1cd1fe33d61c9df8d3b00b743
+    sha256: bfb7f9f242f441fdcd80f1199edd2ecf09acea0f2bcef6f07d7cbb1a8131a345
+  category: main
+  optional: false
+"""
+"""The example of CEP 37, with the last of its platforms only."""
 HEAD_DEFECTS: dict[str, tuple[Break, str]] = {
     "another version of the format": (
         lambda c: c.update(version=2),
         "the version of its format is not 1",
     ),
-    "no version": (lambda c: c.pop("version"), "the version of its format is not 1"),
+    "a version that is none": (lambda c: c.update(version=None), "the version of its format"),
     "no packages": (lambda c: c.pop("package"), "it has no list of packages"),
     "packages that are no list": (lambda c: c.update(package={}), "it has no list of packages"),
     "no metadata": (lambda c: c.pop("metadata"), "it has no list of platforms in metadata"),
@@ -247,6 +281,30 @@ def test_a_good_lock_gives_every_package_of_the_platform() -> None:
     assert [(p.name, p.version, p.url, p.sha256) for p in packages] == [
         (e["name"], e["version"], e["url"], e["hash"]["sha256"]) for e in expected
     ]
+
+
+def test_the_shapes_that_the_specification_allows_are_taken(tmp_path: Path) -> None:
+    """CEP 37: `version` and `category` are optional; a package may be in two categories."""
+
+    def reshape(content: Content) -> None:
+        content.pop("version")
+        entry(content, "rich").pop("category")
+        for name in ("pip", "scp"):
+            content["package"].append(entry(content, name) | DEV)
+
+    packages = read(tmp_path / "conda-lock.yml", broken(reshape))
+    assert [p.name for p in packages] == [e["name"] for e in parsed()["package"]]
+    found = {p.name: p.categories for p in packages}
+    assert found["pip"] == found["scp"] == {"main", "dev"}
+    assert found["rich"] == {"main"}
+
+
+def test_the_example_of_the_specification_lacks_nothing_but_a_python(tmp_path: Path) -> None:
+    path = tmp_path / "conda-lock.yml"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    with pytest.raises(reader.LockError) as caught:
+        reader.read(path, "win-64", PUBLIC)
+    assert [defect.text for defect in caught.value.defects] == ["there is no python 3 for win-64"]
 
 
 @pytest.mark.parametrize("defect", ENTRY_DEFECTS)

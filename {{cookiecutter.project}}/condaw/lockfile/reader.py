@@ -1,10 +1,12 @@
-"""conda-lock.yml -> the packages of one platform, each of which passes every rule."""
+"""conda-lock.yml (CEP 37) -> the packages of one platform, each of which passes every rule."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from packaging.utils import canonicalize_name
 
 from condaw.base.errors import CannotError
 from condaw.base.project import Project
@@ -50,13 +52,24 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
             packages.append(_package(entry, line))
     if defects or (defects := list(rules.check(packages, platform, list(channels)))):
         raise LockError(defects)
-    return packages
+    return _merged(packages)
+
+
+def _merged(packages: Iterable[Package]) -> list[Package]:
+    """Return each package once: it has an entry for each of its categories (CEP 37)."""
+    merged: dict[tuple[str, str], Package] = {}
+    for package in packages:
+        key = (package.manager, canonicalize_name(package.name))
+        categories = package.categories | merged.get(key, package).categories
+        merged[key] = replace(package, categories=categories)
+    return list(merged.values())
 
 
 def _package(entry: dict[str, Any], line: int) -> Package:
     texts = {key: entry[key] for key in ("manager", "name", "version", "platform", "url")}
     hashes = {"sha256": entry["hash"]["sha256"], "md5": entry["hash"].get("md5")}
-    return Package(**texts, **hashes, dependencies=entry.get("dependencies", {}), line=line)
+    needs, categories = entry.get("dependencies", {}), frozenset({entry.get("category", "main")})
+    return Package(**texts, **hashes, dependencies=needs, line=line, categories=categories)
 
 
 def _load(path: Path) -> tuple[Any, list[int]]:

@@ -1,6 +1,6 @@
 """Every rule that a lock must pass; conda-lock's own parser is lenient.
 
-Source of the format: conda-lock's `lockfile/v1/models.py`.
+Source of the format: CEP 37. Stricter than it: sha256 is required, and a Python.
 """
 
 import ipaddress
@@ -35,7 +35,7 @@ class Defect(NamedTuple):
 
 def head(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with everything but the packages, as far as condaw relies on it."""
-    if document.get("version") != 1:
+    if document.get("version", 1) != 1:
         yield "the version of its format is not 1"
     if not isinstance(document.get("package"), list):
         yield "it has no list of packages"
@@ -56,6 +56,7 @@ def shape(entry: Any, platforms: Sequence[str]) -> Iterator[str]:
         "version is not text": not isinstance(entry.get("version"), str),
         "url is not text": not isinstance(entry.get("url"), str),
         f"unknown manager {entry.get('manager')!r}": entry.get("manager") not in ("conda", "pip"),
+        "category is not text": not isinstance(entry.get("category", "main"), str),
         f"{entry.get('platform')!r} is not one of the lock's platforms": entry.get("platform")
         not in platforms,
         "sha256 is missing or malformed": not _is_hex(hashes.get("sha256"), 64),
@@ -69,7 +70,9 @@ def shape(entry: Any, platforms: Sequence[str]) -> Iterator[str]:
 
 def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -> Iterator[Defect]:
     """Yield what is wrong with the packages of one platform, each of which has the right shape."""
-    keys = Counter((p.manager, canonicalize_name(p.name)) for p in packages)
+    entries = Counter((p.manager, canonicalize_name(p.name), p.categories) for p in packages)
+    files = {(p.manager, canonicalize_name(p.name), p.url, p.sha256) for p in packages}
+    keys = Counter(key[:2] for key in files)
     python = next((p.version for p in packages if (p.manager, p.name) == ("conda", "python")), "")
     minor = re.match(r"3\.(\d{1,3})\.", python)
     if not minor:
@@ -77,7 +80,8 @@ def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -
         return
     fitting = _wheel_tags(int(minor[1]), platform)
     for package in packages:
-        if keys[package.manager, canonicalize_name(package.name)] > 1:
+        key = (package.manager, canonicalize_name(package.name))
+        if keys[key] > 1 or entries[(*key, package.categories)] > 1:
             yield Defect(package.line, f"{package.name} is locked twice")
         reasons = [f"its URL {fault}" for fault in url_faults(package.url)]
         if not reasons and package.manager == "conda":
