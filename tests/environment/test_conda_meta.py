@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import yaml
+from machine import Machine
 
 
 def records(project: Path) -> dict[str, dict[str, object]]:
@@ -44,3 +46,14 @@ def test_every_file_has_the_hash_that_conda_doctor_would_compute(shown: Path) ->
                 assert sha256(content).hexdigest() == wanted, entry["_path"]
                 checked += 1
     assert checked
+
+
+def test_conda_pip_and_uv_are_told_not_to_change_it(shown: Path, machine: Machine) -> None:
+    # CEP 22: a JSON object, of which conda prints `message`.
+    frozen = json.loads((shown / ".conda" / "conda-meta" / "frozen").read_bytes())
+    assert "environment.yml" in frozen["message"] and "condaw lock" in frozen["message"]
+    python = shown / ".conda" / "bin" / "python"
+    uv = Path(sys.executable).with_name("uv")
+    done = machine.run(uv, "pip", "install", "--offline", "--python", python, "x", cwd=shown)
+    assert done.returncode == 2
+    assert frozen["message"] in " ".join(done.stderr.split())

@@ -204,9 +204,14 @@ def test_a_day_of_work_leaves_nothing_to_find(made: Path, machine: Machine) -> N
     kernel.write_text("{}", encoding="utf-8")
     assert list((made / ".conda" / SITE / "netmiko").rglob("*.pyc"))
     assert findings(made, machine) == []
-    # What pip has installed behind its back is found.
+    # pip is refused, and what it has installed by force is found.
     words = ["-m", "pip", "install", "--no-deps", "--no-index"]
     path = wheel(made, "sneaky", {"sneaky.py": b""})
+    done = machine.condaw(made, "run", "--", "python", *words, str(path))
+    assert done.returncode == 1
+    assert "write the package into environment.yml, run `python -m condaw lock`" in done.stderr
+    assert findings(made, machine) == []
+    words += ["--break-system-packages"]
     done = machine.condaw(made, "run", "--", "python", *words, str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     found = findings(made, machine)

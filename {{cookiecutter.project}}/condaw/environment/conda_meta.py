@@ -1,9 +1,10 @@
 """conda-meta as conda and mamba expect it: whole records, the specs asked for, a history.
 
-Sources: CEP 34 (contents of conda packages), conda's `conda/models/records.py` and
-`conda/history.py`.
+Also the marks that stop conda and pip from changing the environment. Sources: CEP 34 (contents of
+conda packages), conda's `conda/models/records.py` and `conda/history.py`.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -11,11 +12,33 @@ from pathlib import Path
 
 from condaw.base.layout import META
 from condaw.base.project import Project
+from condaw.environment.prefix import File
 from condaw.lockfile.package import Package
 from condaw.lockfile.satisfies import requested
 
 INDEX_KEYS = ("constrains", "license", "license_family", "noarch", "timestamp", "track_features")
 """What a package says of itself in info/index.json, and a lock does not."""
+
+PROTECTED = (
+    "condaw makes this environment from conda-lock.yml: write the package into environment.yml, "
+    "run `python -m condaw lock`, and then `python -m condaw create`."
+)
+FROZEN, MANAGED = json.dumps({"message": PROTECTED}), f"[externally-managed]\nError={PROTECTED}\n"
+"""What refuses a change by conda and mamba (CEP 22), and by pip and uv (PEP 668)."""
+
+
+def protect(prefix: Path, site: Path) -> None:
+    """Mark `prefix` as one that conda and pip must not change, unless the user insists."""
+    (prefix / META / "frozen").write_text(FROZEN, encoding="utf-8")
+    if not (marker := site.with_name("EXTERNALLY-MANAGED")).exists():
+        marker.write_text(MANAGED, encoding="utf-8", newline="")
+
+
+def mark_of(prefix: Path, site: Path) -> dict[str, File]:
+    """Return the file that `protect` writes among those of packages, by path."""
+    content = MANAGED.encode()
+    path = site.with_name("EXTERNALLY-MANAGED").relative_to(prefix).as_posix()
+    return {path: File("condaw", hashlib.sha256(content).hexdigest(), len(content))}
 
 
 def complete_records(project: Project, prefix: Path, packages: Sequence[Package]) -> None:

@@ -18,7 +18,7 @@ from condaw.base.file_lock import exclusive
 from condaw.base.project import Project, cache_dir
 from condaw.base.rename import rename
 from condaw.environment import conda_packages, pypi_packages, snapshot, state, swap, verify
-from condaw.environment.conda_meta import complete_records
+from condaw.environment.conda_meta import complete_records, protect
 from condaw.environment.findings import Finding
 from condaw.environment.prefix import site_packages, walk
 from condaw.lockfile.package import Package
@@ -133,6 +133,7 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
         completing.result()
     site = site_packages(staging, packages)
     pypi_packages.point_scripts(staging, project.prefix, site)
+    protect(staging, site)
     snapshot.take(staging, site, walk(staging))
     return verify.compare(project, staging, packages)
 

@@ -17,6 +17,7 @@ from condaw.base.project import Project, table
 from condaw.base.sha256 import sha256_of_open
 from condaw.environment import prefix as contents
 from condaw.environment import snapshot
+from condaw.environment.conda_meta import mark_of
 from condaw.environment.findings import Finding, Kind
 from condaw.environment.prefix import File
 from condaw.environment.snapshot import Snapshot
@@ -50,7 +51,7 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
         found.pop(own, None)
         findings += _compare_project(own, wheels.get(own), project.root)
     findings += _compare_packages(pypi, found)
-    expected = contents.recorded_files(records, wheels, site, prefix)
+    expected = mark_of(prefix, site) | contents.recorded_files(records, wheels, site, prefix)
     taken = snapshot.read(prefix)
     if taken is None:
         return [*findings, Finding(Kind.RECORD_CHANGED, f"{snapshot.NAME} cannot be read")]
