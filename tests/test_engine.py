@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import venv
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from condaw import engine
 from condaw.base.errors import CannotError
+from condaw.network.pip_config import pip_settings
 from machine import Machine
 
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_TIMEOUT": "1"}
@@ -99,6 +101,30 @@ def test_a_wheel_with_another_hash_is_refused(
     assert done.returncode == 3
     assert "could not be fetched" in done.stderr
     assert [path.name for path in machine.cache.iterdir()] == ["locks"]
+
+
+def test_what_the_user_asks_of_pip_for_everyday_use_does_not_reach_the_pinned_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pins = re.search(r"^installer==.*(\n +--hash.*)*\n", engine.ENGINE.read_text(), re.M)
+    assert pins
+    (tmp_path / "pins.txt").write_text(pins[0])
+    (tmp_path / "constraint.txt").write_text("installer==0.1.0\n")
+    sources = ("index-url", "extra-index-url", "find-links", "cert")
+    known = {name: value for name, value in pip_settings().items() if name in sources}
+    known |= {"uploaded-prior-to": "2001-01-01", "prefix": "/nowhere"}
+    lines = [f"{name} = {' '.join(value.split())}\n" for name, value in known.items()]
+    (tmp_path / "pip.conf").write_text("[global]\n" + "".join(lines))
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_UPLOADED_PRIOR_TO", "2001-01-01")
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraint.txt"))
+    monkeypatch.setenv("UV_EXCLUDE_NEWER", "2001-01-01")
+    engine._install(tmp_path / "pins.txt", tmp_path / "by-pip")
+    monkeypatch.setattr(engine, "pip", list)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    engine._install(tmp_path / "pins.txt", tmp_path / "by-uv")
+    for folder in ("by-pip", "by-uv"):
+        assert (tmp_path / folder / "installer" / "__init__.py").is_file()
 
 
 def test_a_cache_that_cannot_be_written_is_named(

@@ -119,7 +119,7 @@ TERMINALS = {
         "exits with 1. condaw create --repair builds the environment again; verify finds nothing.",
         [
             "echo '# debug' >> .conda/lib/python3*/site-packages/paramiko/client.py",
-            "python -m condaw run -- pip install --quiet --no-compile humanize==4.13.0",
+            "python -m condaw run -- pip install -q --no-compile --break-system-packages humanize",
             "python -m condaw verify",
             "python -m condaw create --repair",
             "python -m condaw verify",

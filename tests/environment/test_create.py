@@ -136,6 +136,25 @@ def test_an_index_that_is_gone_is_named_while_the_old_environment_stays(
     assert old_environment_is_there(small_made, machine)
 
 
+def test_settings_for_everyday_use_of_uv_do_not_reach_an_installation_by_hash(
+    small: Path, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "constraint.txt").write_text("textfsm==1.1.0\n", encoding="utf-8")
+    (tmp_path / "uv.toml").write_text('exclude-newer = "2001-01-01T00:00:00Z"\n', encoding="utf-8")
+    settings = {
+        "UV_EXCLUDE_NEWER": "2001-01-01",
+        "UV_CONSTRAINT": str(tmp_path / "constraint.txt"),
+        "UV_REQUIRE_HASHES": "1",
+        "UV_NO_EDITABLE": "1",
+        "UV_CONFIG_FILE": str(tmp_path / "uv.toml"),
+        "UV_TARGET": str(tmp_path / "elsewhere"),
+        "UV_NO_BINARY": "1",
+    }
+    done = replace(machine, cache=tmp_path / "cache").condaw(small, "create", **settings)
+    assert done.returncode == 0, done.stderr
+    assert machine.condaw(small, "verify").returncode == 0
+
+
 def test_an_environment_moved_away_by_a_killed_run_is_put_back(
     small_made: Path, machine: Machine
 ) -> None:

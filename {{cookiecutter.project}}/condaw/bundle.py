@@ -25,6 +25,7 @@ from condaw.base.errors import CannotError
 from condaw.base.layout import LOCK
 from condaw.base.project import Project
 from condaw.base.sha256 import sha256_of
+from condaw.network import pip_config
 
 if TYPE_CHECKING:
     from condaw.lockfile.package import Package
@@ -138,7 +139,7 @@ def _pip_download(folder: Path, platform: str, python: str, requirements: str) -
         file, fetched = Path(name, "requirements.txt"), Path(name, "wheels")
         file.write_text(requirements, encoding="utf-8")
         command += ["--dest", str(fetched), "--requirement", str(file)]
-        result = process.run(command, env=engine.pip_environment())
+        result = process.run(command, env=pip_config.pip_environment())
         for wheel in fetched.glob("*.whl"):
             shutil.move(wheel, folder / wheel.name)
     if result.returncode:

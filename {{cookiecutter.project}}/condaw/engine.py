@@ -20,6 +20,7 @@ from condaw.base.errors import CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.project import cache_dir, unwritable_cache
 from condaw.base.rename import rename
+from condaw.network import pip_config
 
 ENGINE = Path(__file__).with_name("engine.txt")
 RELOCK = Path(__file__).with_name("relock.txt")  # what `lock` needs besides: conda-lock
@@ -58,11 +59,6 @@ def pip() -> list[str]:
     ensurepip = importlib.util.find_spec("ensurepip")
     wheels = Path(str(ensurepip.origin)).parent.glob("_bundled/pip-*.whl") if ensurepip else ()
     return next(([sys.executable, str(wheel / "pip")] for wheel in wheels), [])
-
-
-def pip_environment() -> dict[str, str]:
-    """Return the process environment, without what a pip.conf for everyday use may ask for."""
-    return dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PIP_NO_INPUT="1")
 
 
 def not_fetched(what: str, output: str) -> CannotError:
@@ -120,15 +116,17 @@ def _install(requirements: Path, target: Path) -> None:
     """Install with pip, or else with uv."""
     if command := pip():
         command += ["install", "--quiet", "--disable-pip-version-check"]
+        env = pip_config.pip_environment()
     elif uv := shutil.which("uv"):
-        command = [uv, "pip", "install", "--quiet", "--python", sys.executable]
-        command += ["--no-index"] if os.environ.get("PIP_NO_INDEX") else []
+        command = [uv, "pip", "install", "--quiet", "--no-config", "--python", sys.executable]
+        env = pip_config.uv_environment()
+        command += ["--no-index"] if env.get("PIP_NO_INDEX") else []
     else:
         cause = f"this Python ({sys.executable}) has neither pip nor uv to fetch packages with"
         next_step = "install pip for it (on Debian: apt install python3-pip) or uv"
         raise CannotError(cause, f"{next_step}, and run the command again")
     command += ["--target", str(target), "--requirement", str(requirements)]
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    result = process.run(command, env=pip_environment())
+    result = process.run(command, env=env)
     if result.returncode:
         raise not_fetched(f"the packages of condaw/{requirements.name}", result.stdout)

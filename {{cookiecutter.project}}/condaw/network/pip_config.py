@@ -1,11 +1,25 @@
-"""Where PyPI packages come from: what the user has configured for pip, passed on to uv."""
+"""Where PyPI packages come from: what the user has configured for pip, passed on to pip and uv.
+
+Of the standard library alone, since the libraries themselves are fetched with it.
+"""
 
 import configparser
 import os
+import re
 import sys
 from pathlib import Path
 
 from condaw.base.errors import CannotError
+
+PASSED = re.compile(
+    r"PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|TRUSTED_HOST|KEYRING_PROVIDER|PROXY|CERT"
+    r"|CLIENT_CERT|(DEFAULT_)?TIMEOUT|RETRIES|RESUME_RETRIES|(NO_)?CACHE_DIR|USE_FEATURE)"
+    r"|UV_(DEFAULT_INDEX|INDEX|INDEX_URL|INDEX_\w+_(USERNAME|PASSWORD)|EXTRA_INDEX_URL|FIND_LINKS"
+    r"|INSECURE_HOST|KEYRING_PROVIDER|CREDENTIALS_DIR|NATIVE_TLS|SYSTEM_CERTS|HTTP_\w+"
+    r"|REQUEST_TIMEOUT|OFFLINE|LINK_MODE|CONCURRENT_\w+)"
+)
+"""The settings of pip and uv that hold for files pinned by sha256: where they are, and how they are
+reached. Which versions to take, from when, and where to, is for those who choose versions."""
 
 
 def pip_settings() -> dict[str, str]:
@@ -55,10 +69,19 @@ def certificates() -> str | None:
     return os.environ.get("SSL_CERT_FILE") or pip_settings().get("cert")
 
 
+def pip_environment() -> dict[str, str]:
+    """Return the process environment for pip, with the user's settings that are PASSED. Raises
+    CannotError if pip's configuration cannot be read."""
+    settings = pip_settings().items()
+    pip = {f"PIP_{n.upper().replace('-', '_')}": " ".join(value.split()) for n, value in settings}
+    own = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
+    return _passed({**os.environ, **pip}) | own
+
+
 def uv_environment() -> dict[str, str]:
     """Return the process environment in which uv fetches from where pip would. As variables, not
-    arguments, since an index URL may hold a password. What the user has set for uv itself stays.
-    Like pip, uv looks at all indexes: each file's sha256 is known."""
+    arguments, since an index URL may hold a password. What the user has set for uv itself stays, if
+    it is PASSED. Like pip, uv looks at all indexes: each file's sha256 is known."""
     pip = pip_settings()
     wanted = {
         "UV_DEFAULT_INDEX": pip.get("index-url"),
@@ -68,4 +91,10 @@ def uv_environment() -> dict[str, str]:
         "SSL_CERT_FILE": pip.get("cert"),
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
-    return {name: value for name, value in wanted.items() if value} | dict(os.environ)
+    return {name: value for name, value in wanted.items() if value} | _passed(dict(os.environ))
+
+
+def _passed(variables: dict[str, str]) -> dict[str, str]:
+    """Return `variables` without the settings of pip and uv that are not PASSED."""
+    others = {name for name in variables if name.startswith(("PIP_", "UV_"))}
+    return {n: v for n, v in variables.items() if n not in others or PASSED.fullmatch(n)}
