@@ -427,8 +427,11 @@ def test_a_lock_without_the_platform_says_how_to_add_it() -> None:
         ("['https://me:secret@a.example/b']", "holds a password, a token"),
         ("['https://a.example/t/secret/b']", "holds a password, a token"),
         ("['http://a.example/b']", "is plain http: use https"),
-        ("conda-forge: 1", "environment.yml, line 1 cannot be read as YAML"),
-        ("", "environment.yml has no list of channels"),
+        (
+            "conda-forge: 1",
+            "found `channels: conda-forge: 1`, which is not YAML",
+        ),
+        ("", "line 1: found nothing, expected a list, such as channels: [conda-forge]"),
     ],
 )
 def test_a_channel_that_no_lock_should_come_from_is_refused(

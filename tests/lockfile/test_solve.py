@@ -213,7 +213,7 @@ def test_the_same_input_gives_the_same_bytes(project: Path, machine: Machine) ->
 FAILURES = {
     "a conflict": (["app", "lib <1"], [], "No candidates were found for lib <1"),
     "a missing package": (["nonesuch"], [], "No candidates were found for nonesuch"),
-    "a spec that is none": (["app=!=1"], [], "environment.yml cannot be read"),
+    "a spec that is none": (["app=!=1"], [], "environment.yml, line 3: found `app=!=1`"),
     "a platform that is not asked for": (
         ["app"],
         ["--platform", "osx-64"],
@@ -256,6 +256,37 @@ def test_a_change_of_environment_yml_makes_the_lock_stale_for_conda_lock_too(
     stub.chmod(0o755)
     theirs = machine.run(*CHECK_INPUT_HASH, "--conda", stub, cwd=project)
     assert "Failed to parse json" in theirs.stderr, theirs.stderr  # it goes on to solve
+
+
+def test_create_and_check_refuse_the_same_in_the_same_words(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    """conda-lock's content hash does not hold the file's own pin of pip: see conda-lock#919."""
+    channel.add("pip", "1.0")
+    channel.add("pip", "2.0")
+    environment(project, channel, "pip==1.0", "{pip: []}")
+    assert "+ pip 1.0" in lock(project, machine)
+    assert machine.condaw(project, "lock", "--check").returncode == 0
+    environment(project, channel, "pip==2.0", "{pip: []}")
+    said = "environment.yml asks for pip==2.0, and 1.0 is locked"
+    done = machine.condaw(project, "lock", "--check")
+    assert done.returncode == 1
+    for platform in PLATFORMS:
+        assert f"lock-stale: {platform}: {said}; run: python -m condaw lock\n" in done.stderr
+    done = machine.condaw(project, "create")
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"condaw: cannot create: {said}\n")
+
+
+def test_what_create_refuses_is_not_written(project: Path, machine: Machine) -> None:
+    before = (project / "conda-lock.yml").read_bytes()
+    (project / "pyproject.toml").write_text("[project]\ndependencies = ['app >=2', 'lib >=1']\n")
+    said = "pyproject.toml asks for app >=2, and 1.0 is locked: ask for it in environment.yml, too"
+    for verb in ("lock", "create"):
+        done = machine.condaw(project, verb)
+        assert done.returncode == 3
+        assert said in done.stderr and "lib" not in done.stderr
+    assert (project / "conda-lock.yml").read_bytes() == before
 
 
 def test_check_without_a_lock_says_what_to_do(project: Path, machine: Machine) -> None:

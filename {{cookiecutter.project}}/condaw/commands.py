@@ -249,9 +249,8 @@ def do_lock(options: argparse.Namespace) -> int:
 
     project = _project()
     if options.check:
-        text = "conda-lock.yml was made from another environment.yml; run: python -m condaw lock"
-        stale = solve.stale_platforms(project)
-        findings = [Finding(Kind.LOCK_STALE, f"{platform}: {text}") for platform in stale]
+        step = "run: python -m condaw lock"
+        findings = [Finding(Kind.LOCK_STALE, f"{text}; {step}") for text in solve.stale(project)]
         good = "conda-lock.yml is fresh: it was made from this environment.yml"
         return _report(findings, good, as_json=options.json)
     if options.pin:

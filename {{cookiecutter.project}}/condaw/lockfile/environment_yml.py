@@ -1,26 +1,42 @@
 """environment.yml: the channels and the direct dependencies that it asks for (CEP 24)."""
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import yaml
-from rattler import Channel
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from rattler import Channel, MatchSpec
+from rattler.exceptions import InvalidMatchSpecError
 
 from condaw.base.errors import CannotError
 from condaw.base.project import Project
-from condaw.lockfile.rules import url_faults
+from condaw.lockfile.rules import CONDA_NAME, url_faults
 
-SELECTOR = re.compile(r"(?m)^.*#.*\[[^\[\]]+\].*$")
-"""A line for some platforms only, such as `- pywin32 # [win]`, as conda-lock has it."""
+SELECTOR = re.compile(r"#.*\[[^\[\]]+\]")
+"""What makes a line one for some platforms only, such as `- pywin32 # [win]` (conda-lock's)."""
+WHEEL = re.compile(r"https://\S+\.whl#sha256=\S+")
+CONDA, PYPI = "a conda package, such as rich==15.0.0", "a requirement, such as netmiko==4.8.0"
+ON_PYPI = "a name with versions: nothing else can be locked"
+NEXT = "correct it, or restore it from version control"
+
+
+class Entry(NamedTuple):
+    """A direct dependency, and where it is in environment.yml."""
+
+    manager: str  # `conda` or `pip`
+    name: str  # in lower case; of PyPI, as PyPI normalises it
+    spec: str
+    everywhere: bool  # whether it is for all platforms
+    start: int  # of its text, in characters
+    end: int
 
 
 def channel_urls(project: Project) -> list[str]:
     """Return the channels' URLs, without a slash at the end, if a lock may be made from all."""
-    try:
-        channels = [str(channel) for channel in _content(project)["channels"]]
-    except (KeyError, TypeError):
-        next_step = "write one, such as: channels: [conda-forge]"
-        raise CannotError("environment.yml has no list of channels", next_step) from None
+    _, nodes = _read(project)
+    channels = [str(node.value) for node in _items(nodes, "channels", "[conda-forge]")]
     for channel in channels:
         for fault in url_faults(channel):
             next_step = "name another channel; passwords belong in netrc or rattler's own store"
@@ -29,27 +45,97 @@ def channel_urls(project: Project) -> list[str]:
     return [str(channel.base_url).rstrip("/") for channel in named]
 
 
-def dependencies(project: Project) -> tuple[list[str], list[str]]:
-    """Return the conda specs and the `pip:` requirements that hold for every platform."""
-    entries = _content(project).get("dependencies")
-    entries = entries if isinstance(entries, list) else []
-    pip = [entry.get("pip") for entry in entries if isinstance(entry, dict)]
-    requirements = [str(line) for lines in pip if isinstance(lines, list) for line in lines]
-    return [entry for entry in entries if isinstance(entry, str)], requirements
+def entries(project: Project) -> list[Entry]:
+    """Return the direct dependencies. Raises CannotError for the first that cannot be locked."""
+    text, nodes = _read(project)
+    found = []
+    for manager, node in _dependencies(_items(nodes, "dependencies", "[python=3.13]")):
+        line = text[text.rfind("\n", 0, node.start_mark.index) + 1 :].partition("\n")[0]
+        name, everywhere = _name(manager, node), not SELECTOR.search(line)
+        span = (node.start_mark.index, node.end_mark.index)
+        found.append(Entry(manager, name, node.value, everywhere, *span))
+    return found
 
 
-def _content(project: Project) -> dict[str, Any]:
-    next_step = "correct it, or restore it from version control"
+def match_spec(spec: str) -> MatchSpec:
+    """Return what a conda dependency asks for, whatever its channel."""
+    return MatchSpec(spec.rpartition("::")[2])
+
+
+def _dependencies(nodes: list[yaml.Node]) -> Iterator[tuple[str, yaml.Node]]:
+    """Yield each dependency's node, and its manager."""
+    for node in nodes:
+        if not isinstance(node, yaml.MappingNode):
+            yield "conda", node
+            continue
+        for key, value in node.value:
+            if key.value != "pip":
+                raise _unexpected(key, "`pip`")
+            if value.value:  # a list may be empty
+                yield from (("pip", line) for line in _items({"pip": value}, "pip", "[netmiko]"))
+
+
+def _name(manager: str, node: yaml.Node) -> str:
+    """Return the name of the package that a dependency asks for."""
+    is_text = node.tag == "tag:yaml.org,2002:str"
     try:
-        text = project.environment_yml.read_text(encoding="utf-8")
-        content = yaml.safe_load(SELECTOR.sub("", text))
+        if manager == "conda":
+            name = str(match_spec(node.value).name.normalized) if is_text else ""
+            if CONDA_NAME.fullmatch(name):
+                return name
+        elif is_text:
+            wanted = Requirement(node.value.partition(" --hash=")[0])
+            if not wanted.url or WHEEL.fullmatch(wanted.url):
+                return str(canonicalize_name(wanted.name))
+            raise _unexpected(node, ON_PYPI)
+    except (InvalidMatchSpecError, InvalidRequirement):
+        if re.match(r"-|\.|/|\w+\+\w+:|\w+://", node.value):
+            raise _unexpected(node, ON_PYPI) from None
+    raise _unexpected(node, CONDA if manager == "conda" else PYPI)
+
+
+def _items(nodes: dict[str, yaml.Node], key: str, example: str) -> list[yaml.Node]:
+    """Return the items of the list under `key`."""
+    if key not in nodes:
+        found = f", only {', '.join(nodes)}" if nodes else ""
+        cause = f"environment.yml has no list of {key}{found}"
+        raise CannotError(cause, f"write one, such as: {key}: {example}")
+    if not isinstance(nodes[key], yaml.SequenceNode):
+        raise _unexpected(nodes[key], f"a list, such as {key}: {example}")
+    return list(nodes[key].value)
+
+
+def _unexpected(node: yaml.Node, expected: str) -> CannotError:
+    found = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+    if isinstance(node, yaml.ScalarNode):
+        found = f"`{node.value}`" if node.value else "nothing"
+        if node.end_mark.line > node.start_mark.line:
+            expected += ", in the column of its neighbours"
+    return _at(node.start_mark, f"found {found}, expected {expected}")
+
+
+def _at(mark: yaml.Mark, problem: str) -> CannotError:
+    return CannotError(f"environment.yml, line {mark.line + 1}: {problem}", NEXT)
+
+
+def _read(project: Project) -> tuple[str, dict[str, yaml.Node]]:
+    """Return the text, and the node under each key of the mapping that it is."""
+    try:
+        text = project.environment_yml.read_bytes().decode()
+        root = yaml.compose(text, yaml.SafeLoader)
     except OSError as error:
         cause = f"environment.yml cannot be read: {error.strerror}"
-        raise CannotError(cause, next_step) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise CannotError(f"environment.yml{where} cannot be read as YAML", next_step) from None
-    if not isinstance(content, dict):
-        raise CannotError("environment.yml is not a mapping", next_step)
-    return content
+        raise CannotError(cause, NEXT) from None
+    except yaml.MarkedYAMLError as error:
+        problem, mark = error.problem or "", error.problem_mark
+        if mark is None:
+            raise CannotError(f"environment.yml cannot be read as YAML: {problem}", NEXT) from None
+        found = text.splitlines()[mark.line].strip() if mark.line < text.count("\n") else "the end"
+        if "<block end>" in problem:
+            problem = "it is not in the column of its neighbours"
+        raise _at(mark, f"found `{found}`, which is not YAML: {problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise CannotError("environment.yml cannot be read as YAML", NEXT) from None
+    if not isinstance(root, yaml.MappingNode):
+        raise CannotError("environment.yml is not a mapping", NEXT)
+    return text, {str(key.value): value for key, value in root.value}

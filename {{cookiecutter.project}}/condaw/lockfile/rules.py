@@ -3,6 +3,7 @@
 Source of the format: CEP 37. Stricter than it: sha256 is required, and a Python.
 """
 
+import functools
 import ipaddress
 import json
 import re
@@ -112,9 +113,15 @@ def url_faults(url: str) -> Iterator[str]:
 
 def on_pypi(conda: Iterable[str]) -> set[str]:
     """Return the normalised names that the conda packages of these names have on PyPI."""
-    pairs = json.loads(PYPI_NAMES.read_text(encoding="utf-8")).values()
     names: set[str] = {canonicalize_name(name) for name in conda}
-    return names | {p["pypi_name"] for p in pairs if canonicalize_name(p["conda_name"]) in names}
+    return names | {pypi for name, pypi in _renamed() if name in names}
+
+
+@functools.cache
+def _renamed() -> list[tuple[str, str]]:
+    """Return pairs of names, on conda and on PyPI."""
+    pairs = json.loads(PYPI_NAMES.read_text(encoding="utf-8")).values()
+    return [(canonicalize_name(pair["conda_name"]), pair["pypi_name"]) for pair in pairs]
 
 
 def wheel_platforms(subdir: str) -> list[str]:

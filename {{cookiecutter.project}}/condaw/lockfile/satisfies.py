@@ -1,13 +1,15 @@
 """Whether a lock satisfies environment.yml and this machine, judged without conda-lock."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
 from rattler import MatchSpec, PackageRecord, VirtualPackage
-from rattler.exceptions import InvalidMatchSpecError
 
-from condaw.base.project import Project
+from condaw.base import layout
+from condaw.base.project import Project, table
 from condaw.lockfile import environment_yml
 from condaw.lockfile.package import Package
 from condaw.lockfile.rules import on_pypi
@@ -17,12 +19,21 @@ SYSTEM = ("__glibc", "__osx", "__win", "__linux")
 
 
 def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
-    """Return a sentence for each direct dependency that `packages` do not satisfy. Reports what is
-    certain, and no more: lines for some platforms only (`# [win]`), markers and URLs are left to
-    `lock --check`, and so are packages that are no longer asked for."""
-    specs, requirements = environment_yml.dependencies(project)
-    sentences = [text for spec in specs for text in _conda(spec, packages)]
-    return sentences + [text for line in requirements for text in _pypi(line, packages)]
+    """Return a sentence for each direct dependency that `packages` do not satisfy, of
+    environment.yml and of pyproject.toml. Reports what is certain, and no more: lines for some
+    platforms only (`# [win]`), markers and URLs are left to `lock --check`, and so are packages
+    that are no longer asked for."""
+    entries = [entry for entry in environment_yml.entries(project) if entry.everywhere]
+    conda = [entry.spec for entry in entries if entry.manager == "conda"]
+    sentences = [text for spec in conda for text in _conda(spec, packages)]
+    provided: dict[str, list[Package]] = defaultdict(list)
+    for package in packages:
+        for name in on_pypi([package.name]) if package.manager == "conda" else [package.name]:
+            provided[canonicalize_name(name)].append(package)
+    pypi = [(layout.ENVIRONMENT, entry.spec) for entry in entries if entry.manager == "pip"]
+    own = table(project, "project").get("dependencies")
+    pypi += [(layout.PYPROJECT, str(line)) for line in (own if isinstance(own, list) else ())]
+    return sentences + [text for file, line in pypi for text in _pypi(file, line, provided)]
 
 
 def lacking(packages: Sequence[Package]) -> Iterator[str]:
@@ -42,38 +53,29 @@ def lacking(packages: Sequence[Package]) -> Iterator[str]:
 
 def requested(project: Project) -> dict[str, str]:
     """Return the conda specs of environment.yml, by the name of the package."""
-    specs, _ = environment_yml.dependencies(project)
-    return {wanted.name.normalized: spec for spec in specs if (wanted := _match_spec(spec))}
-
-
-def _match_spec(spec: str) -> MatchSpec | None:
-    try:
-        return MatchSpec(spec.rpartition("::")[2])
-    except InvalidMatchSpecError:
-        return None
+    found = [entry for entry in environment_yml.entries(project) if entry.everywhere]
+    return {entry.name: entry.spec for entry in found if entry.manager == "conda"}
 
 
 def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
-    if wanted := _match_spec(spec):
-        found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
-        if not any(wanted.matches(package.record()) for package in found):
-            yield _sentence(spec, found)
+    wanted = environment_yml.match_spec(spec)
+    found = [p for p in packages if p.manager == "conda" and p.name == wanted.name.normalized]
+    if not any(wanted.matches(package.record()) for package in found):
+        yield _sentence(layout.ENVIRONMENT, spec, found)
 
 
-def _pypi(requirement: str, packages: Sequence[Package]) -> Iterator[str]:
+def _pypi(file: str, line: str, provided: Mapping[str, Sequence[Package]]) -> Iterator[str]:
     try:
-        wanted = Requirement(requirement)
-    except InvalidRequirement:
+        wanted = Requirement(line.partition(" --hash=")[0])
+        found = provided.get(canonicalize_name(wanted.name), ())
+        fits = any(wanted.specifier.contains(p.version, prereleases=True) for p in found)
+    except (InvalidRequirement, InvalidVersion):  # conda has versions that PyPI has not
         return
-    name = canonicalize_name(wanted.name)
-    found = [p for p in packages if p.manager == "pip" and canonicalize_name(p.name) == name]
-    from_conda = on_pypi({p.name for p in packages if p.manager == "conda"})
-    if wanted.marker or wanted.url or name in from_conda:
-        return
-    if not any(wanted.specifier.contains(p.version, prereleases=True) for p in found):
-        yield _sentence(requirement, found)
+    if not (fits or wanted.marker or wanted.url):
+        yield _sentence(file, line, found)
 
 
-def _sentence(spec: str, found: Sequence[Package]) -> str:
+def _sentence(file: str, spec: str, found: Sequence[Package]) -> str:
     locked = f"and {found[0].version} is locked" if found else "which is not locked"
-    return f"environment.yml asks for {spec}, {locked}"
+    advice = "" if file == layout.ENVIRONMENT else ": ask for it in environment.yml, too"
+    return f"{file} asks for {spec}, {locked}{advice}"

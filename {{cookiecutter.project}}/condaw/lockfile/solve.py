@@ -10,42 +10,51 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
 from conda_lock.conda_lock import create_lockfile_from_spec
 from conda_lock.content_hash import backwards_compatible_content_hashes, compute_content_hashes
 from conda_lock.lockfile import parse_conda_lock_file, write_conda_lock_file
 from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile, UpdateSpecification
-from conda_lock.models.lock_spec import LockSpecification
+from conda_lock.models.lock_spec import Dependency, LockSpecification
 from conda_lock.models.pip_repository import PipRepository
 from conda_lock.src_parser import make_lock_spec
+from conda_lock.src_parser.conda_common import conda_spec_to_versioned_dep
 from conda_lock.virtual_package import FakeRepoData, default_virtual_package_repodata
 from rattler import MatchSpec, Version
 
 from condaw.base.errors import CannotError, redacted
 from condaw.base.process import last_line
 from condaw.base.project import Project
-from condaw.lockfile import conda_shim, diff, environment_yml, reader
+from condaw.lockfile import conda_shim, diff, environment_yml, reader, satisfies
 from condaw.lockfile.rules import PYPI_NAMES
 from condaw.network import channels, pip_config
 
 UNCHANGED = "conda-lock.yml is as it was"
+OTHER = "conda-lock.yml was made from another environment.yml"
 
 
-def stale_platforms(project: Project) -> list[str]:
-    """Return the platforms of environment.yml for which the lock was made from something else.
-    Decided by conda-lock's content hash, without solving."""
+def stale(project: Project) -> list[str]:
+    """Return a sentence for each reason why the lock is not what environment.yml asks for, on any
+    of its platforms: what `create` would refuse, else conda-lock's content hash. Does not solve."""
     specification = _specification(project)
     made_from = _parse(project.lock_file).metadata.content_hash
-    for platform in made_from:
-        reader.locked_packages(project, platform)
-    stale = []
+    sentences = _unmet(project, project.lock_file, list(made_from))
     with (virtual := default_virtual_package_repodata()):
         for platform in specification.platforms:
             hashes = backwards_compatible_content_hashes(specification, virtual, platform)
             if made_from.get(platform) not in hashes:
-                stale.append(platform)
-    return stale
+                sentences.append(f"{platform}: {OTHER}")
+    return sentences
+
+
+def _unmet(project: Project, lock_file: Path, platforms: Sequence[str]) -> list[str]:
+    """Return what `create` would refuse of `lock_file`, by platform. Raises LockError, as it."""
+    urls = environment_yml.channel_urls(project)
+    judged = {name: reader.read(lock_file, name, urls) for name in platforms}
+    texts = {name: satisfies.unmet(project, packages) for name, packages in judged.items()}
+    return [f"{name}: {text}" for name, sentences in texts.items() for text in sentences]
 
 
 def relock(
@@ -122,6 +131,7 @@ def _refuse_unknown(names: Sequence[str], known: set[str], where: str) -> None:
 
 
 def _specification(project: Project) -> LockSpecification:
+    environment_yml.entries(project)
     environment_yml.channel_urls(project)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -156,8 +166,9 @@ def _solve(
     indexes = [settings.get("index-url") or str(PyPiRepository().url).rstrip("/")]
     indexes += settings.get("extra-index-url", "").split()
     pages = [PipRepository.from_string(url) for url in indexes if url.startswith("http")]
-    sources = {"pip_repositories": [*specification.pip_repositories, *pages]}
-    request = specification.model_copy(update={**sources, "allow_pypi_requests": False})
+    sources: dict[str, Any] = {"pip_repositories": [*specification.pip_repositories, *pages]}
+    sources |= {"allow_pypi_requests": False, "dependencies": _with_own_pip(project, specification)}
+    request = specification.model_copy(update=sources)
     # conda packages are held back by the shim: conda-lock would want an installed environment.
     wheels = [entry for entry in before if entry.manager == "pip"] if update else []
     # The shim has to find these modules, and conda-lock's requests to trust what pip trusts.
@@ -183,6 +194,20 @@ def _solve(
             raise CannotError(_reason(error), f"{next_step}; {UNCHANGED}") from None
 
 
+def _with_own_pip(
+    project: Project, specification: LockSpecification
+) -> dict[str, list[Dependency]]:
+    """Return the dependencies with the file's own line for pip: conda-lock puts a bare `pip` in its
+    place if there is a `pip:` section. Source: conda-lock#919. The content hash stays as it is."""
+    found: dict[str, list[Dependency]] = dict(specification.dependencies)
+    if own := satisfies.requested(project).get("pip"):
+        pinned = conda_spec_to_versioned_dep(own, "main")
+        for name, wanted in found.items():
+            is_pip = [(each.manager, each.name) == ("conda", "pip") for each in wanted]
+            found[name] = [pinned if yes else w for yes, w in zip(is_pip, wanted, strict=True)]
+    return found
+
+
 def _reason(error: Exception) -> str:
     """Return why conda-lock failed, in one sentence."""
     if isinstance(error, subprocess.CalledProcessError):
@@ -204,9 +229,9 @@ def _write(project: Project, content: Lockfile) -> None:
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             write_conda_lock_file(content, draft, metadata_choices=None)
-        urls = environment_yml.channel_urls(project)
-        for platform in content.metadata.platforms:
-            reader.read(draft, platform, urls)
+        if unmet := _unmet(project, draft, content.metadata.platforms):
+            next_step = "correct environment.yml, or lock all platforms at once"
+            raise CannotError("; ".join(unmet[:3]), f"{next_step}; {UNCHANGED}")
         draft.replace(project.lock_file)
     except reader.LockError as error:
         cause = f"what was solved is not an acceptable lock: {error.reasons}"

@@ -1,0 +1,103 @@
+"""Mistakes in the file that people edit: each is named with its line, and what belongs there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from condaw.base.errors import CannotError
+from condaw.base.project import Project
+from condaw.lockfile import environment_yml
+
+HEAD = "name: demo\nchannels: [conda-forge]\ndependencies:\n"
+CONDA = "expected a conda package, such as rich==15.0.0"
+PYPI = "expected a requirement, such as netmiko==4.8.0"
+ON_PYPI = "expected a name with versions: nothing else can be locked"
+MISTAKES = {
+    "a list item in another column": (
+        "    - python\n  - rich\n",
+        "environment.yml, line 5: found `- rich`, which is not YAML: it is not in the column of its"
+        " neighbours",
+    ),
+    "a list item that continues the one before": (
+        "  - python\n   - rich\n",
+        f"environment.yml, line 4: found `python - rich`, {CONDA}, in the column of its neighbours",
+    ),
+    "an empty item": (
+        "  - python\n  -\n  - rich\n",
+        f"environment.yml, line 5: found nothing, {CONDA}",
+    ),
+    "a number": ("  - 3.13\n", f"environment.yml, line 4: found `3.13`, {CONDA}"),
+    "a spec that is none": ("  - app=!=1\n", f"environment.yml, line 4: found `app=!=1`, {CONDA}"),
+    "a list in the list": ("  - [a]\n", f"environment.yml, line 4: found a list, {CONDA}"),
+    "another installer": (
+        "  - npm: [left-pad]\n",
+        "environment.yml, line 4: found `npm`, expected `pip`",
+    ),
+    "one = for PyPI": (
+        "  - pip:\n    - netmiko=4.8.0\n",
+        f"environment.yml, line 5: found `netmiko=4.8.0`, {PYPI}",
+    ),
+    "an empty item for PyPI": ("  - pip: [~]\n", f"line 4: found `~`, {PYPI}"),
+    "PyPI without a list": (
+        "  - pip: netmiko\n",
+        "line 4: found `netmiko`, expected a list, such as pip: [netmiko]",
+    ),
+    "a file of requirements": (
+        "  - pip:\n    - -r requirements.txt\n",
+        f"environment.yml, line 5: found `-r requirements.txt`, {ON_PYPI}",
+    ),
+    "a folder": ("  - pip: [./local]\n", f"line 4: found `./local`, {ON_PYPI}"),
+    "a link to the project": ("  - pip: [-e .]\n", f"line 4: found `-e .`, {ON_PYPI}"),
+    "a repository": (
+        "  - pip: ['git+https://git.example/a']\n",
+        f"line 4: found `git+https://git.example/a`, {ON_PYPI}",
+    ),
+    "a repository by name": (
+        "  - pip:\n    - a @ git+https://git.example/a\n",
+        f"line 5: found `a @ git+https://git.example/a`, {ON_PYPI}",
+    ),
+}
+
+
+def project(folder: Path, text: str) -> Project:
+    (folder / "environment.yml").write_text(text, encoding="utf-8")
+    return Project(folder)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_with_its_line_and_what_belongs_there(
+    mistake: str, tmp_path: Path
+) -> None:
+    text, said = MISTAKES[mistake]
+    with pytest.raises(CannotError) as caught:
+        environment_yml.entries(project(tmp_path, HEAD + text))
+    assert said in caught.value.cause
+    assert caught.value.next_step == "correct it, or restore it from version control"
+
+
+def test_a_missing_list_is_named_with_the_keys_that_are_there(tmp_path: Path) -> None:
+    text = HEAD.replace("dependencies", "dependency") + "- python\n"
+    with pytest.raises(CannotError) as caught:
+        environment_yml.entries(project(tmp_path, text))
+    assert caught.value.cause == (
+        "environment.yml has no list of dependencies, only name, channels, dependency"
+    )
+
+
+def test_what_can_be_locked_is_read_with_its_place(tmp_path: Path) -> None:
+    text = HEAD + (
+        "  - conda-forge::Python=3.13\n  - 'rich >=14' # Größe\n  - pywin32 # [win]\n  - pip:\n"
+        '    - Net_Miko[a] ==4.8.0; python_version > "3"\n    - a==1 --hash=sha256:00\n'
+        f"    - b @ https://files.example/b-1-py3-none-any.whl#sha256={'0' * 64}\n  - pip:\n"
+    )
+    found = environment_yml.entries(project(tmp_path, text))
+    assert [(e.manager, e.name, e.everywhere) for e in found] == [
+        ("conda", "python", True),
+        ("conda", "rich", True),
+        ("conda", "pywin32", False),
+        ("pip", "net-miko", True),
+        ("pip", "a", True),
+        ("pip", "b", True),
+    ]
+    assert [text[e.start : e.end].strip("'") for e in found] == [e.spec for e in found]
