@@ -39,6 +39,7 @@ def main() -> None:
         pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
         install([*pip, *checked, str(only_uv)])
     uv = [str(scripts / "uv"), "pip", "install", "--python", python, "--no-progress", "--quiet"]
+    pip_config.trust()
     install([*uv, *checked, str(requirements)], env=pip_config.uv_environment())
     (folder / "ready").touch()
 

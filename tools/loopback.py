@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ class Server(http.server.ThreadingHTTPServer):
     # Beyond it, Linux drops new connections, and clients try again after a second.
     request_queue_size = 128
 
+    def handle_error(self, *arguments: object) -> None:
+        """Log nothing: who refuses a certificate tells that itself."""
+
 
 @contextmanager
 def running(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
@@ -38,8 +42,16 @@ def running(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
 
 
 @contextmanager
-def served(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
-    """Serve `folder` with `handler` until the block ends; yield its URL."""
+def served(
+    folder: Path, handler: type[Quiet] = Quiet, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """Serve `folder` with `handler` until the block ends, over https with `tls`; yield its URL."""
     bound = functools.partial(handler, directory=str(folder))
-    with Server(("127.0.0.1", 0), bound) as server, running(server):
-        yield f"http://127.0.0.1:{server.server_port}"
+    with Server(("127.0.0.1", 0), bound) as server:
+        if tls:
+            # The handshake belongs to the thread of the connection.
+            server.socket = tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        with running(server):
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"

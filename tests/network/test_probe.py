@@ -105,9 +105,16 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def test_a_good_certificate_of_a_known_authority_answers(authority: Authority) -> None:
-    with serving(authority.context()) as address:
-        answer = probe.ask(f"https://{address}/", authority.root)
+@pytest.fixture
+def known(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """An authority that pip's configuration names."""
+    monkeypatch.setenv("PIP_CERT", authority.root)
+    return authority
+
+
+def test_a_good_certificate_of_a_known_authority_answers(known: Authority) -> None:
+    with serving(known.context()) as address:
+        answer = probe.ask(f"https://{address}/")
     assert (answer.text, answer.next_step) == (f"https://{address}/ answers", "")
 
 
@@ -120,10 +127,10 @@ BAD = {
 
 @pytest.mark.parametrize(("how", "told"), BAD.values(), ids=BAD.keys())
 def test_what_is_wrong_with_a_certificate_is_told(
-    how: dict[str, object], told: str, authority: Authority
+    how: dict[str, object], told: str, known: Authority
 ) -> None:
-    with serving(authority.context(**how)) as address:  # type: ignore[arg-type]
-        answer = probe.ask(f"https://{address}/", authority.root)
+    with serving(known.context(**how)) as address:  # type: ignore[arg-type]
+        answer = probe.ask(f"https://{address}/")
     assert answer.text.startswith("the certificate of 127.0.0.1 is not accepted: ")
     assert told in answer.text
     assert answer.next_step

@@ -144,6 +144,9 @@ def do_create(options: argparse.Namespace) -> int:
     from contextlib import ExitStack
     from pathlib import Path
 
+    from condaw.network import pip_config
+
+    pip_config.trust()
     made_from = state.inputs(layout.ROOT)
     with ExitStack() as stack:
         archives = None
@@ -240,9 +243,11 @@ def do_lock(options: argparse.Namespace) -> int:
       python -m condaw lock --check                in CI: was the lock forgotten?
     """
     from condaw import engine
+    from condaw.network import pip_config
 
     if (options.check, options.pin, bool(options.update)).count(True) > 1:
         _parser().error("lock: use only one of --check, --pin and --update")
+    pip_config.trust()
     engine.load(engine.ENGINE, engine.RELOCK)
     from condaw.environment.findings import Finding, Kind
     from condaw.lockfile import diff, solve
@@ -282,7 +287,9 @@ def do_bundle(options: argparse.Namespace) -> int:
       python -m condaw bundle FILE --platform linux-64 osx-arm64
     """
     from condaw import engine
+    from condaw.network import pip_config
 
+    pip_config.trust()
     engine.load(engine.ENGINE)
     from pathlib import Path
 

@@ -86,7 +86,7 @@ def _index(project: Project) -> Iterator[Check]:
         found = re.search(r"url: (https?://[^/\s]+/)\S+\.whl\b", lock)
         url = found[1] if found else None
     if url and "no-index" not in settings:
-        yield Check("index", *probe.ask(url, pip_config.certificates()))
+        yield Check("index", *probe.ask(url))
 
 
 def _engine_lock_and_channels(project: Project) -> Iterator[Check]:

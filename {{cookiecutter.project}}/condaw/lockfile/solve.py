@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import truststore
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
 from conda_lock.conda_lock import create_lockfile_from_spec
 from conda_lock.content_hash import backwards_compatible_content_hashes, compute_content_hashes
@@ -171,11 +172,10 @@ def _solve(
     request = specification.model_copy(update=sources)
     # conda packages are held back by the shim: conda-lock would want an installed environment.
     wheels = [entry for entry in before if entry.manager == "pip"] if update else []
-    # The shim has to find these modules, and conda-lock's requests to trust what pip trusts.
+    truststore.inject_into_ssl()  # conda-lock's requests would trust certifi only
+    # The shim has to find these modules.
     modules = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
     os.environ["PYTHONPATH"] = os.pathsep.join(modules)
-    if roots := pip_config.certificates():
-        os.environ.setdefault("REQUESTS_CA_BUNDLE", roots)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         shim = conda_shim.install(Path(folder), project.lock_file if update else None, update)
         try:

@@ -64,9 +64,34 @@ def config_files() -> list[Path]:
     return [*(folder / name for folder in folders), *([Path(own)] if own else [])]
 
 
-def certificates() -> str | None:
-    """Return the file of root certificates that the user has configured; None for the default."""
-    return os.environ.get("SSL_CERT_FILE") or pip_settings().get("cert")
+def certificates() -> list[Path]:
+    """Return the files of root certificates that are trusted besides the system's, as by pip."""
+    cert = pip_settings().get("cert") or os.environ.get("REQUESTS_CA_BUNDLE")
+    named = dict.fromkeys(name for name in (os.environ.get("SSL_CERT_FILE"), cert) if name)
+    return [file for file in (Path(name).expanduser() for name in named) if not file.is_dir()]
+
+
+def trust() -> None:
+    """Let all that this process loads or starts trust the system's roots and `certificates`, in
+    one file until it ends: rattler and uv read one, and on Linux no other then."""
+    import atexit  # these are slow to load, and rarely needed
+    import ssl
+    import tempfile
+
+    os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+    if not (files := certificates()):
+        return
+    roots = ssl.create_default_context().get_ca_certs(binary_form=True)
+    try:
+        texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    except OSError as error:
+        cause = f"the root certificates in {error.filename} cannot be read: {error.strerror}"
+        raise CannotError(cause, "correct SSL_CERT_FILE, or cert in pip's configuration") from None
+    handle, name = tempfile.mkstemp(suffix=".pem")
+    atexit.register(os.unlink, name)
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.write("\n".join([*map(ssl.DER_cert_to_PEM_cert, roots), *texts]))
+    os.environ |= {"SSL_CERT_FILE": name, "REQUESTS_CA_BUNDLE": name}
 
 
 def pip_environment() -> dict[str, str]:
@@ -88,7 +113,7 @@ def uv_environment() -> dict[str, str]:
         "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
         "UV_FIND_LINKS": ",".join(pip.get("find-links", "").split()),
         "PIP_NO_INDEX": pip.get("no-index"),
-        "SSL_CERT_FILE": pip.get("cert"),
+        "UV_SYSTEM_CERTS": "1",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
     return {name: value for name, value in wanted.items() if value} | _passed(dict(os.environ))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from condaw.base.errors import redacted
+from condaw.network import pip_config
 
 PATIENCE = 10  # seconds that a server has to answer
 NETWORK = "check the network and the VPN; if there is a proxy, set HTTPS_PROXY"
@@ -26,11 +27,11 @@ class Answer(NamedTuple):
     next_step: str = ""
 
 
-def ask(url: str, cafile: str | None = None) -> Answer:
-    """Ask for `url` without its password; `cafile` holds root certificates."""
+def ask(url: str) -> Answer:
+    """Ask for `url` without its password."""
     place = redacted(url)
     try:
-        context = ssl.create_default_context(cafile=cafile)
+        context = _context()
         with urllib.request.urlopen(place, timeout=PATIENCE, context=context):  # noqa: S310
             return Answer(f"{place} answers")
     except urllib.error.HTTPError as error:
@@ -40,6 +41,19 @@ def ask(url: str, cafile: str | None = None) -> Answer:
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         return Answer(*_why(reason, place))
+
+
+def _context() -> ssl.SSLContext:
+    """Return a context that trusts what pip trusts."""
+    try:
+        from truststore import SSLContext
+
+        context: ssl.SSLContext = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    except ImportError:  # the engine is not there yet
+        context = ssl.create_default_context()
+    for file in pip_config.certificates():
+        context.load_verify_locations(file)
+    return context
 
 
 def _why(reason: object, url: str) -> tuple[str, str]:
