@@ -308,8 +308,9 @@ def compile_library(prefix: Path) -> None:
     Files with the placeholder get none: replacing text in byte-code would break it.
     """
     options = ["-q", "--invalidation-mode", "unchecked-hash", "-x", "_sysconfigdata"]
-    command = [str(prefix / PYTHON), "-s", "-m", "compileall", *options, "-s", str(prefix)]
+    command = [str(prefix / PYTHON), "-s", "-B", "-m", "compileall", *options, "-s", str(prefix)]
     same_each_time = {**os.environ, "PYTHONHASHSEED": "0"}
+    same_each_time.pop("PYTHONPYCACHEPREFIX", None)  # set by make: the byte-code would go there
     subprocess.run([*command, str(prefix / STDLIB)], env=same_each_time, check=True)
 
 
