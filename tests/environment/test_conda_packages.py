@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import harm
 import pytest
 import yaml
 from archives import Member, conda, entry, member, symlink, wheel
@@ -185,6 +186,19 @@ def test_a_post_link_script_is_not_run_even_where_rattler_is_told_to_run_them(
     assert done.returncode == 0, done.stderr
     assert (small / ".conda" / name).read_bytes() == script
     assert not ran.exists()
+
+
+def test_files_with_the_names_of_byte_code_and_of_marks_belong_to_the_package_that_brings_them(
+    small: Path, machine: Machine, tmp_path: Path
+) -> None:
+    names = ["lib/odd/.DS_Store", "lib/odd/CACHEDIR.TAG", "lib/odd/__pycache__/data.txt"]
+    add(small, conda(tmp_path / "odd", "odd", list(map(member, names)), list(map(entry, names))))
+    done = machine.condaw(small, "create")
+    assert done.returncode == 0, done.stderr
+    harm.rewrite(small / ".conda" / names[2], b"y")
+    done = machine.condaw(small, "verify")
+    assert f"file-changed: odd: {names[2]} is not the file that was installed" in done.stderr
+    assert "1 finding" in done.stderr
 
 
 def test_an_environment_with_a_file_outside_of_it_is_not_put_in_its_place(

@@ -18,6 +18,8 @@ from machine import VERSION, Machine
 SITE = f"lib/python{VERSION}/site-packages"
 PARAMIKO = f"{SITE}/paramiko/client.py"
 NETMIKO = f"{SITE}/netmiko/__init__.py"
+# Byte-code that Python trusts without a look at the source, as conda-forge's does.
+KEYWORD = f"lib/python{VERSION}/__pycache__/keyword.{sys.implementation.cache_tag}.pyc"
 # In a small environment: a file of a conda package, and one of a wheel.
 INICONFIG = f"{SITE}/iniconfig/__init__.py"
 TEXTFSM = f"{SITE}/textfsm/__init__.py"
@@ -143,6 +145,7 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("file-changed", edited(f"{SITE}/paramiko/agent.py", lambda content: content[:100])),
     ("file-changed", edited(NETMIKO, lambda _: b"")),
     ("file-changed", edited("bin/pytest", lambda _: b"#!/bin/sh\n")),
+    ("file-changed", edited(KEYWORD, lambda content: content + b"#")),
     ("file-changed", swapped),
     ("file-changed", link_redirected),
     ("file-changed", link_made_a_file),

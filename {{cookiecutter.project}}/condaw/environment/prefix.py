@@ -14,9 +14,6 @@ from packaging.utils import canonicalize_name
 from condaw.base.layout import META
 from condaw.lockfile.package import Package
 
-UNOWNED = {META, "__pycache__", "CACHEDIR.TAG", ".DS_Store"}
-"""Names that no package owns: records, byte-code that Python writes, marks of other tools."""
-
 Record = dict[str, Any]
 
 
@@ -38,16 +35,15 @@ def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:
 
 
 def walk(prefix: Path) -> Iterator[str]:
-    """Yield every file and symlink below `prefix`, relative to it, without UNOWNED names."""
+    """Yield every file and symlink below `prefix`, relative to it, except for conda-meta."""
     pending = [""]
     while pending:
         folder = pending.pop()
         with os.scandir(f"{prefix}/{folder}") as entries:
             for entry in entries:
-                if entry.name in UNOWNED:
-                    continue
                 if entry.is_dir(follow_symlinks=False):
-                    pending.append(f"{folder}{entry.name}/")
+                    if f"{folder}{entry.name}" != META:
+                        pending.append(f"{folder}{entry.name}/")
                 else:
                     yield f"{folder}{entry.name}"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,9 @@ from condaw.environment.prefix import File
 from condaw.environment.snapshot import Snapshot
 from condaw.lockfile.package import Package
 
-DATA = ("share/", "var/")
-"""Where programs keep data of their own (Filesystem Hierarchy Standard): a kernel spec, a log."""
+UNOWNED = re.compile(r"(share|var)/|(.*/)?(__pycache__/[^/]*|CACHEDIR\.TAG|\.DS_Store)$")
+"""Files that no package need own: data of programs (Filesystem Hierarchy Standard), byte-code that
+Python writes, marks of other tools."""
 LARGE = 1 << 20  # bytes from which on a file is large
 IDENTITY = ("version", "build", "sha256", "url")
 """What a conda package's record and its entry in the lock have in common."""
@@ -119,12 +121,21 @@ def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> 
         if not path.endswith(".pyc"):
             yield Finding(Kind.FILE_MISSING, f"{owner}: {path} is missing", owner, path)
     for path in sorted(found - expected.keys()):
-        if not path.startswith(DATA):
+        if not UNOWNED.match(path):
             yield Finding(Kind.FILE_FOREIGN, f"{path} belongs to no package", None, path)
-    compared = _compare_contents(str(prefix), [*found & expected.keys()], expected, taken)
+    comparable = [path for path in found & expected.keys() if not _is_rewritten(path, expected)]
+    compared = _compare_contents(str(prefix), comparable, expected, taken)
     for path, kind in sorted(compared.items()):
         owner = expected[path].package
         yield Finding(kind, f"{owner}: {path} {WORDS[kind]}", owner, path)
+
+
+def _is_rewritten(path: str, files: dict[str, File]) -> bool:
+    """Return whether Python rewrites byte-code that a package brings: the path of the prefix was
+    put into its source, which is newer since."""
+    folder, _, name = path.rpartition("__pycache__/")
+    source = files.get(f"{folder}{name.partition('.')[0]}.py") if name.endswith(".pyc") else None
+    return source is not None and source.size is None
 
 
 def _compare_contents(
