@@ -50,7 +50,7 @@ def make(profile: str, home: Path) -> tuple[bytes, str]:
     project = home / profile / "demo"
     if new:
         (project / "conda-lock.yml").unlink()
-    changes = run(["condaw", "lock", "--quiet", "--markdown"], home, project)
+    changes = run(["condaw", "lock", "--upgrade", "--quiet", "--markdown"], home, project)
     return (project / "conda-lock.yml").read_bytes(), changes
 
 

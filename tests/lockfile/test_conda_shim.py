@@ -40,7 +40,7 @@ def channel(tmp_path: Path) -> str:
 
 def front(machine: Machine, *arguments: str, **extra: str) -> Result:
     """The answer for linux-64, whatever this machine is."""
-    conda = conda_shim.install(machine.home, None, [])
+    conda = conda_shim.install(machine.home, machine.home / "conda-lock.yml", [])
     return machine.run(
         conda, *arguments, cwd=CONDAW, CONDA_SUBDIR="linux-64", PYTHONPATH=str(CONDAW), **extra
     )

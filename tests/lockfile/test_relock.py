@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from machine import Machine
 
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+
 
 @pytest.mark.slow
 def test_each_pin_holds_when_the_channel_has_something_newer_for_all_of_them(
@@ -26,8 +28,43 @@ def test_each_pin_holds_when_the_channel_has_something_newer_for_all_of_them(
                 index["packages.conda"][name] = {**record, "version": newer}
         path.unlink()  # it is a hard link
         path.write_text(json.dumps(index), encoding="utf-8")
-    for words in (["lock"], ["lock", "--check"], ["create"]):
+    for words in (["lock", "--upgrade"], ["lock", "--check"], ["create"]):
         done = machine.condaw(project, *words)
         assert done.returncode == 0, done.stderr
     lock = (project / "conda-lock.yml").read_text(encoding="utf-8")
     assert set(pins.items()) <= set(re.findall(r"- name: (\S+)\n  version: '?([^'\n]+)", lock))
+
+
+def test_two_branches_that_each_added_a_package_are_merged_by_taking_either_lock(
+    project: Path, machine: Machine
+) -> None:
+    """The lock of one branch is taken, and `lock` adds what the other has: nothing else moves."""
+
+    def git(*words: str) -> None:
+        done = machine.run("git", *IDENTITY, *words, cwd=project)
+        assert done.returncode == 0 or words[0] == "merge", done.stderr
+
+    def branch(name: str, old: str, new: str) -> None:
+        git("switch", "-q", "-c", name, "main")
+        path = project / "environment.yml"
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        assert machine.condaw(project, "lock").returncode == 0
+        git("commit", "-q", "-a", "-m", name)
+
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-q", "-m", "begin")
+    branch("one", "- pip==", "- ruamel.yaml\n- pip==")
+    branch("two", "- netmiko==", "- scp==0.14.5\n  - netmiko==")
+    git("merge", "-q", "one")
+    status = machine.run("git", "status", "--short", cwd=project).stdout.splitlines()
+    assert status == ["UU conda-lock.yml", "M  environment.yml"]
+    git("checkout", "--ours", "conda-lock.yml")
+    assert machine.condaw(project, "lock", "--check").returncode == 1
+    done = machine.condaw(project, "lock")
+    assert done.stdout.splitlines() == ["+ ruamel.yaml 0.19.1", "1 added"], done.stderr
+    assert machine.condaw(project, "lock", "--check").returncode == 0
+    path = project / "environment.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("  - scp==0.14.5\n", ""))
+    assert machine.condaw(project, "lock").stdout == "nothing changed\n"
+    assert machine.condaw(project, "lock", "--update", "scp").stdout.startswith("~ scp 0.14.5 -> ")

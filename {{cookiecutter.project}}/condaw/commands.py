@@ -228,9 +228,9 @@ def do_status(options: argparse.Namespace) -> int:
     {
         **JSON,
         "--check": _flag("only say whether it is fresh"),
+        "--update": _words("NAME", "also move these to their newest versions"),
+        "--upgrade": _flag("move everything to its newest version"),
         "--pin": _flag("and write exact versions to environment.yml"),
-        "--update": _words("NAME", "move only these and what they need"),
-        "--platform": _words("SUBDIR", "solve only for these"),
         "--markdown": _flag("print a table of the changes"),
     }
 )
@@ -240,13 +240,14 @@ def do_lock(options: argparse.Namespace) -> int:
     examples:
       python -m condaw lock                        after a change of environment.yml
       python -m condaw lock --update openssl       a security fix, and no more
+      python -m condaw lock --upgrade              everything new
       python -m condaw lock --check                in CI: was the lock forgotten?
     """
     from condaw import engine
     from condaw.network import pip_config
 
-    if (options.check, options.pin, bool(options.update)).count(True) > 1:
-        _parser().error("lock: use only one of --check, --pin and --update")
+    if (options.check, options.pin or options.upgrade, bool(options.update)).count(True) > 1:
+        _parser().error("lock: use only one of --check, --update, and --upgrade or --pin")
     pip_config.trust()
     engine.load(engine.ENGINE, engine.RELOCK)
     from condaw.environment.findings import Finding, Kind
@@ -261,7 +262,7 @@ def do_lock(options: argparse.Namespace) -> int:
     if options.pin:
         changes = solve.pin(project)
     else:
-        changes = solve.relock(project, options.update or (), options.platform or ())
+        changes = solve.relock(project, options.update or (), upgrade=options.upgrade)
     if options.json:
         _print_json([vars(change) for change in changes])
     else:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import rattler
@@ -16,7 +16,7 @@ from rattler import GenericVirtualPackage, PackageName, RepoDataRecord
 from rattler.package.build_string import BuildString
 
 from condaw.base import process, scripts
-from condaw.base.errors import redacted
+from condaw.base.errors import CannotError, redacted
 from condaw.lockfile import reader
 from condaw.network import channels
 
@@ -24,9 +24,9 @@ PATIENCE = 300  # seconds that the channels' indexes and the solver may take
 REQUEST = "request.json"  # beside the executable: what conda's command line has no words for
 
 
-def install(folder: Path, lock: Path | None, update: Sequence[str]) -> Path:
-    """Write one that prefers the versions of `lock`, except for the names in `update`."""
-    request = {"lock": str(lock) if lock else None, "update": list(update)}
+def install(folder: Path, lock: Path, kept: Iterable[str]) -> Path:
+    """Write one that prefers those packages of `lock` whose URLs are in `kept`."""
+    request = {"lock": str(lock), "kept": sorted(kept)}
     (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
     return scripts.write(folder, "conda", f"{__name__}:main", Path(sys.executable))
 
@@ -60,13 +60,14 @@ def main() -> None:
 async def _solve(options: argparse.Namespace, subdir: str) -> list[RepoDataRecord]:
     stand_ins = {channel: _virtual_packages(channel, subdir) for channel in options.channel}
     real = [channel for channel, virtual in stand_ins.items() if not virtual]
+    gateway = channels.gateway()
     return await rattler.solve(
         real,
         [rattler.MatchSpec(spec) for spec in options.specs],
-        gateway=channels.gateway(),
+        gateway=gateway,
         platforms=[subdir, "noarch"],  # type: ignore[list-item]
         virtual_packages=[package for virtual in stand_ins.values() for package in virtual],
-        locked_packages=_kept_records(real, subdir),
+        locked_packages=await _kept_records(real, subdir, gateway),
     )
 
 
@@ -89,12 +90,19 @@ def _virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
     ]
 
 
-def _kept_records(real: Sequence[str], subdir: str) -> list[RepoDataRecord]:
-    """Return the records that the solver should prefer."""
+async def _kept_records(
+    real: Sequence[str], subdir: str, gateway: rattler.Gateway
+) -> list[RepoDataRecord]:
+    """Return the records that the solver should prefer: none of a lock that is not acceptable. They
+    are the channels' own, which hold more than a lock does, unless a channel has lost them."""
     request = json.loads(Path(sys.argv[0]).with_name(REQUEST).read_text(encoding="utf-8"))
-    if not request["lock"]:
-        return []
     urls = [str(rattler.Channel(channel).base_url).rstrip("/") for channel in real]
-    packages = reader.read(Path(request["lock"]), subdir, urls)
-    moving = request["update"]
-    return [p.record() for p in packages if p.manager == "conda" and p.name not in moving]
+    try:
+        packages = reader.read(Path(request["lock"]), subdir, urls) if request["kept"] else []
+    except CannotError:
+        return []
+    kept = [p for p in packages if p.manager == "conda" and p.url in request["kept"]]
+    names = {package.name for package in kept}
+    found = await gateway.query(real, [subdir, "noarch"], names, recursive=False)  # type: ignore[list-item]
+    known = {record.url: record for records in found for record in records}
+    return [known.get(package.url) or package.record() for package in kept]

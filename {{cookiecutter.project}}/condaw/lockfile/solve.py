@@ -59,33 +59,26 @@ def _unmet(project: Project, lock_file: Path, platforms: Sequence[str]) -> list[
 
 
 def relock(
-    project: Project, update: Sequence[str] = (), platforms: Sequence[str] = ()
+    project: Project, update: Sequence[str] = (), *, upgrade: bool = False
 ) -> list[diff.Change]:
-    """Solve environment.yml, replace the whole lock, and return what changed. `update` names the
-    packages that may move while the others stay; empty means all may. `platforms` limits the solve
-    to some of the platforms of environment.yml. Raises CannotError, and leaves the lock alone, if
-    there is no solution."""
+    """Solve environment.yml, replace the lock, and return what changed. What is locked stays where
+    it can; the names in `update` may move, and with `upgrade` everything may. Raises CannotError,
+    and leaves the lock alone, if there is no solution."""
     specification = _specification(project)
-    old = _parse(project.lock_file) if update or platforms or project.lock_file.exists() else None
-    before = old.package if old else []
-    _refuse_unknown(update, {entry.name for entry in before}, "in conda-lock.yml")
-    _refuse_unknown(platforms, set(specification.platforms), "under platforms: in environment.yml")
-    kept = set(specification.platforms) - set(platforms) if platforms else set()
-    if old and (missing := sorted(kept - set(old.metadata.platforms))):
-        cause = f"conda-lock.yml has nothing for {', '.join(missing)} yet"
-        raise CannotError(cause, "name it after --platform too, or leave --platform out")
+    before = _parse(project.lock_file).package if project.lock_file.exists() else []
+    known = {each.name for each in (*before, *environment_yml.entries(project))}
+    if unknown := sorted(set(update) - known):
+        cause = f"{', '.join(unknown)} is neither in environment.yml nor in conda-lock.yml"
+        raise CannotError(cause, "name it as it is there")
+    kept = [] if upgrade else [entry for entry in before if entry.name not in update]
     with (virtual := default_virtual_package_repodata()):
-        new = _solve(project, specification, virtual, before, update, platforms)
+        new = _solve(project, specification, virtual, kept)
         # The index that pip reads is this machine's affair: it is no part of the lock's inputs.
-        hashes = compute_content_hashes(specification, virtual)
-    if old:
-        new.package += [entry for entry in before if entry.platform in kept]
-        hashes |= {name: old.metadata.content_hash[name] for name in kept}
-    new.metadata.content_hash = {name: hashes[name] for name in specification.platforms}
+        new.metadata.content_hash = compute_content_hashes(specification, virtual)
     # A wheel that is still the same file keeps the URL that it had, not one of a mirror.
-    known = {entry.hash.sha256: entry.url for entry in before if entry.manager == "pip"}
+    urls = {entry.hash.sha256: entry.url for entry in before if entry.manager == "pip"}
     for entry in new.package:
-        entry.url = known.get(entry.hash.sha256, entry.url)
+        entry.url = urls.get(entry.hash.sha256, entry.url)
     _write(project, new)
     return diff.compare(before, new.package)
 
@@ -126,11 +119,6 @@ def pin(project: Project) -> list[diff.Change]:
     return difference
 
 
-def _refuse_unknown(names: Sequence[str], known: set[str], where: str) -> None:
-    if unknown := sorted(set(names) - known):
-        raise CannotError(f"{', '.join(unknown)} is not {where}", "name it as it is there")
-
-
 def _specification(project: Project) -> LockSpecification:
     environment_yml.entries(project)
     environment_yml.channel_urls(project)
@@ -157,11 +145,10 @@ def _solve(
     project: Project,
     specification: LockSpecification,
     virtual: FakeRepoData,
-    before: Sequence[LockedDependency],
-    update: Sequence[str],
-    platforms: Sequence[str],
+    kept: Sequence[LockedDependency],
 ) -> Lockfile:
-    """Let conda-lock solve. Its output is shown only through the error that comes of it."""
+    """Let conda-lock solve, with what is to be `kept` in mind. Its output is shown only through the
+    error that comes of it."""
     # Simple pages, which every index has; by default conda-lock asks for one index's own JSON.
     settings = pip_config.pip_settings()
     indexes = [settings.get("index-url") or str(PyPiRepository().url).rstrip("/")]
@@ -170,28 +157,33 @@ def _solve(
     sources: dict[str, Any] = {"pip_repositories": [*specification.pip_repositories, *pages]}
     sources |= {"allow_pypi_requests": False, "dependencies": _with_own_pip(project, specification)}
     request = specification.model_copy(update=sources)
-    # conda packages are held back by the shim: conda-lock would want an installed environment.
-    wheels = [entry for entry in before if entry.manager == "pip"] if update else []
     truststore.inject_into_ssl()  # conda-lock's requests would trust certifi only
     # The shim has to find these modules.
     modules = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
     os.environ["PYTHONPATH"] = os.pathsep.join(modules)
+    packages = []
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        shim = conda_shim.install(Path(folder), project.lock_file if update else None, update)
+        shim = conda_shim.install(Path(folder), project.lock_file, {e.url for e in kept})
         try:
-            return create_lockfile_from_spec(
-                conda=shim,
-                spec=request,
-                platforms=list(platforms),
-                lockfile_path=project.lock_file,
-                update_spec=UpdateSpecification(wheels, list(update)),
-                strip_auth=True,
-                virtual_package_repo=virtual,
-                mapping_url=str(PYPI_NAMES),
-            )
+            for platform in specification.platforms:  # conda-lock would mix up their wheels
+                solved = create_lockfile_from_spec(
+                    conda=shim,
+                    spec=request,
+                    platforms=[platform],
+                    lockfile_path=project.lock_file,
+                    update_spec=UpdateSpecification(
+                        [e for e in kept if (e.manager, e.platform) == ("pip", platform)], []
+                    ),
+                    strip_auth=True,
+                    virtual_package_repo=virtual,
+                    mapping_url=str(PYPI_NAMES),
+                )
+                packages += solved.package
         except Exception as error:
             next_step = "correct environment.yml, or check the network and pip's settings"
             raise CannotError(_reason(error), f"{next_step}; {UNCHANGED}") from None
+    solved.package = packages
+    return solved
 
 
 def _with_own_pip(
