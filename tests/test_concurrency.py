@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,8 @@ def test_who_waits_is_told_for_whom_and_a_dead_one_holds_nothing(
         with started(fresh, small, *CONDAW, "create") as first:
             while not any((fresh.cache / "pkgs").glob(".[a-z]*-*")):
                 time.sleep(0.01)  # until a download is under way
+            if subject == "environment":  # which has one lock, wherever the caches are
+                fresh = replace(fresh, cache=tmp_path / "another cache")
             done = fresh.run(sys.executable, "-c", IMPATIENT, cwd=second)
             with started(fresh, second, *CONDAW, "create") as waiting:
                 said = line(waiting, "condaw: waiting")

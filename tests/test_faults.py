@@ -361,6 +361,39 @@ def test_an_account_without_a_home_is_told_to_set_one(small: Path, machine: Mach
     assert done.returncode == 0, done.stderr
 
 
+@linux
+def test_what_root_has_made_is_named_with_the_command_that_removes_it(
+    small_made: Path, machine: Machine
+) -> None:
+    if os.geteuid() or subprocess.run(["unshare", "-r", "true"], check=False).returncode:
+        pytest.skip("only root can make files of another user, and namespaces are needed")
+
+    def give_away(path: Path, mode: int) -> None:
+        for each in (path, *path.rglob("*")):
+            os.chown(each, 1, 1, follow_symlinks=False)
+        path.chmod(mode)
+
+    # In this namespace, user 1 is somebody else, and root has no rights over the files of others.
+    another = ["unshare", "-r", *CREATE]
+    give_away(small_made / ".conda", 0o755)
+    done = machine.run(*another, "--repair", cwd=small_made)
+    assert done.returncode == 0, done.stderr
+    aside = small_made / ".conda.old.1"
+    assert "cannot be removed; remove what another user made: " in done.stderr
+    assert f"sudo rm -r {aside}." in done.stderr
+    assert machine.run(*another, "--repair", cwd=small_made).returncode == 0
+    shutil.rmtree(aside)
+    for name in (".conda.part", ".conda"):
+        if name == ".conda.part":
+            (small_made / name / "conda-meta").mkdir(parents=True)
+        give_away(small_made / name, 0o700)
+        done = machine.run(*another, "--repair", cwd=small_made)
+        assert_told(done, f"{small_made / name} cannot be read", f"sudo rm -r {small_made / name}")
+        shutil.rmtree(small_made / name)
+    done = machine.run(*another, cwd=small_made)
+    assert done.returncode == 0, done.stderr
+
+
 # -- paths ------------------------------------------------------------------------------------
 
 
@@ -376,6 +409,7 @@ PUT: dict[str, Callable[[Path, Path], object]] = {
 def test_what_condaw_did_not_make_stays_as_it_is(
     name: str, small: Path, machine: Machine, tmp_path: Path
 ) -> None:
+    (small / ".conda.lock").touch()
     for what, put in PUT.items():
         mine = tmp_path / what
         (mine / "bin").mkdir(parents=True)
@@ -454,10 +488,10 @@ class Scene:
 Point = Callable[[Scene], bool]
 # In the order in which they come.
 POINTS: dict[str, Point] = {
-    "the lock is held": lambda s: any((s.cache / "locks").glob("[0-9a-f]*.holder")),
+    "the lock is held": lambda s: (s.project / ".conda.lock").stat().st_size > 0,
     "the folder is there": lambda s: s.part("").exists(),
     "it is marked": lambda s: s.part("conda-meta/condaw").exists(),
-    "the cache is held": lambda s: (s.cache / "locks" / "packages.holder").exists(),
+    "the cache is held": lambda s: (s.cache / "locks" / "packages.lock").stat().st_size > 0,
     "a package is being unpacked": lambda s: any((s.cache / "pkgs").glob(".[a-z]*-*")),
     "a package is cached": lambda s: any((s.cache / "pkgs").glob("mdurl-*")),
     "Python is cached": lambda s: any((s.cache / "pkgs").glob(f"python-*/lib/python{VERSION}")),

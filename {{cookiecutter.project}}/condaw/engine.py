@@ -17,7 +17,7 @@ from pathlib import Path
 from condaw.base import process
 from condaw.base.console import note
 from condaw.base.errors import CannotError, next_step_after
-from condaw.base.file_lock import exclusive
+from condaw.base.file_lock import of_cache
 from condaw.base.project import cache_dir, unwritable_cache
 from condaw.base.rename import rename
 from condaw.network import pip_config
@@ -81,7 +81,7 @@ def _fetched(requirements: Path) -> Path:
     # An installer that outlives its killed condaw goes on writing into the folder of that one.
     staging = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        with exclusive("engine", f"the cache {cache_dir()}"):
+        with of_cache("engine"):
             if target.is_dir():
                 return target  # another process was first
             note(f"fetching {requirements.stem} (once for all projects) into {target}")

@@ -12,43 +12,57 @@ from pathlib import Path
 from typing import IO
 
 from condaw.base import console
-from condaw.base.errors import CannotError
+from condaw.base.errors import RETRY, CannotError
 from condaw.base.project import cache_dir, unwritable_cache
 
 WAIT = 3600  # seconds to wait for another condaw: as long as a large package may take to download
 PATIENCE = 2  # seconds to wait before saying so
 STEP = 0.05  # seconds between two tries
+BYTE = 1 << 30  # the byte that Windows locks: nobody else can read it, so it is not of the text
 
 clock = time.monotonic
 
 
 @contextlib.contextmanager
-def exclusive(name: str, subject: object) -> Iterator[None]:
-    """Hold the lock `name`, which guards `subject`, against other condaw processes. Raises
-    CannotError if another one holds it for longer than WAIT, or if the cache, where the lock is,
-    cannot be written."""
-    holder = cache_dir() / "locks" / f"{name}.holder"
-    try:
-        holder.parent.mkdir(parents=True, exist_ok=True)
-        file = holder.with_suffix(".lock").open("a")
-    except OSError as error:
-        raise unwritable_cache(error) from None
-    with file:
-        if not _acquired(file, PATIENCE):
-            console.note(f"waiting for {_text(holder)}, which works on {subject}")
-            if not _acquired(file, WAIT):
-                cause = f"{_text(holder)} has been working on {subject} for more than {WAIT} s"
+def exclusive(file: Path, subject: object) -> Iterator[None]:
+    """Hold a lock on `file`, which guards `subject`, against other condaw processes. The file names
+    its holder. Raises CannotError if another one holds it for longer than WAIT, or if the file
+    cannot be opened."""
+    with _opened(file) as lock:
+        if not _acquired(lock, PATIENCE):
+            console.note(f"waiting for {_holder(file)}, which works on {subject}")
+            if not _acquired(lock, WAIT):
+                cause = f"{_holder(file)} has been working on {subject} for more than {WAIT} s"
                 raise CannotError(cause, "stop it, and run the command again")
         command = " ".join(["condaw", *sys.argv[1:]])
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         with contextlib.suppress(OSError):  # a full disk is no reason to stop here
-            text = f"process {os.getpid()} (`{command}`, since {since})"
-            holder.write_text(text, encoding="utf-8")
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} (`{command}`, since {since})")
+            lock.flush()
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
-                holder.unlink()
+                lock.truncate(0)
+
+
+def of_cache(name: str) -> contextlib.AbstractContextManager[None]:
+    """Return the lock `name` of the cache, which all projects share."""
+    return exclusive(cache_dir() / "locks" / f"{name}.lock", f"the cache {cache_dir()}")
+
+
+def _opened(file: Path) -> IO[str]:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.open("a+", encoding="utf-8")
+    except OSError as error:
+        if file.is_relative_to(cache_dir()):
+            raise unwritable_cache(error) from None
+        with contextlib.suppress(OSError):  # it may be root's, after a sudo: reading is enough
+            return file.open(encoding="utf-8")
+        cause = f"{file} cannot be written: {error.strerror}"
+        raise CannotError(cause, f"make its folder writable, and {RETRY}") from None
 
 
 def _acquired(file: IO[str], seconds: float) -> bool:
@@ -60,6 +74,7 @@ def _acquired(file: IO[str], seconds: float) -> bool:
             if sys.platform == "win32":
                 import msvcrt
 
+                os.lseek(file.fileno(), BYTE, os.SEEK_SET)
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
             else:
                 import fcntl
@@ -72,7 +87,7 @@ def _acquired(file: IO[str], seconds: float) -> bool:
         time.sleep(STEP)
 
 
-def _text(holder: Path) -> str:
+def _holder(file: Path) -> str:
     with contextlib.suppress(OSError):
-        return holder.read_text(encoding="utf-8") or "another condaw"
+        return file.read_text(encoding="utf-8") or "another condaw"
     return "another condaw"

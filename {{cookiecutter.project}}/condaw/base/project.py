@@ -20,6 +20,7 @@ class Project:
         self.prefix = root / layout.PREFIX
         self.staging = root / layout.STAGING
         self.retired = root / layout.RETIRED
+        self.file_lock = root / layout.FILE_LOCK
 
 
 def python_in(prefix: Path) -> Path:

@@ -10,7 +10,7 @@ import rattler
 from rattler import PackageCache, Subdir, ValidationMode
 
 from condaw.base.errors import RETRY, CannotError, next_step_after
-from condaw.base.file_lock import exclusive
+from condaw.base.file_lock import of_cache
 from condaw.base.project import cache_dir
 from condaw.base.sha256 import sha256_of
 from condaw.environment import letter_case
@@ -31,7 +31,7 @@ def link(
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, packages, urls))
     letter_case.refuse_clash(prefix.parent, packages, urls)
-    with exclusive("packages", f"the cache {cache_dir()}"):  # rattler would wait without a word
+    with of_cache("packages"):  # rattler would wait without a word
         _install(packages, urls, staging, prefix)
 
 
@@ -39,7 +39,7 @@ def forget(packages: Sequence[Package]) -> None:
     """Drop `packages` from the cache: a hard link may have carried an edit into it."""
     if not packages:
         return
-    with exclusive("packages", f"the cache {cache_dir()}"):
+    with of_cache("packages"):
         for package in packages:
             shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)
 

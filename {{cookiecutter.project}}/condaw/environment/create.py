@@ -5,7 +5,6 @@ sees the environment from before or the one from after.
 """
 
 import contextlib
-import hashlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -38,8 +37,7 @@ def create_environment(
     conda packages, in the layout of a channel. Raises CannotError, and leaves the environment as it
     was, if that cannot be done."""
     _check_path(project.prefix)
-    name = hashlib.sha256(str(project.prefix).encode()).hexdigest()[:16]
-    with exclusive(name, project.prefix), _stoppable():
+    with exclusive(project.file_lock, project.prefix), _stoppable():
         _clean_up(project)
         ready = state.state(project.root)[0] == "ready"
         if ready and not repair:
@@ -87,6 +85,9 @@ def _stoppable() -> Iterator[None]:
 def _clean_up(project: Project) -> None:
     """Finish or undo what a killed run has left; what somebody else put there stays."""
     for path in (project.prefix, project.staging, project.retired):
+        if path.is_dir() and not swap.is_readable(path):
+            cause = f"{path} cannot be read"
+            raise CannotError(cause, f"{swap.how_to_remove(path)}, and {RETRY}")
         if swap.is_foreign(path):
             raise CannotError(f"{path} was not made by condaw", f"move it away, and {RETRY}")
     if project.retired.exists() and not project.prefix.exists():
@@ -95,7 +96,8 @@ def _clean_up(project: Project) -> None:
     for path in (project.retired, project.staging):
         swap.discard(path)
         if path.exists():
-            raise CannotError(f"{path} cannot be removed", f"stop what uses it, and {RETRY}")
+            cause = f"{path} cannot be removed"
+            raise CannotError(cause, f"{swap.how_to_remove(path)}, and {RETRY}")
 
 
 def _build(project: Project, packages: Sequence[Package], archives: Path | None) -> None:

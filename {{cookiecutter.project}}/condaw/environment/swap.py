@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import shlex
 import shutil
 import stat
 import sys
@@ -29,7 +30,21 @@ def is_foreign(path: Path) -> bool:
     """Return whether something is at `path` that condaw did not make, and must not touch."""
     if path.is_symlink() or path.resolve() != path or (os.path.lexists(path) and not path.is_dir()):
         return True
+    if path.exists() and not is_readable(path):
+        return True
     return not (path / MARK).exists() and any(files for _, _, files in os.walk(path))
+
+
+def is_readable(path: Path) -> bool:
+    """Return whether this user may look into a folder; not if root has made it, with a umask."""
+    return os.access(path, os.R_OK | os.X_OK)
+
+
+def how_to_remove(path: Path) -> str:
+    """Return what to do about a file or folder that cannot be removed."""
+    if os.name == "posix" and path.lstat().st_uid != os.geteuid():
+        return f"remove what another user made: sudo rm -r {shlex.quote(str(path))}"
+    return "stop what uses it"
 
 
 def put_in_place(project: Project) -> None:
@@ -87,7 +102,8 @@ def _put_aside(folder: Path, left: Path) -> None:
     with contextlib.suppress(OSError):
         rename(folder, aside)
         left = aside / left.relative_to(folder)
-    console.warn(f"{left} cannot be removed; is a program using it? The next create tries again")
+    step = how_to_remove(aside if aside.exists() else folder)
+    console.warn(f"{left} cannot be removed; {step}. The next create tries again")
 
 
 def _exchange(one: Path, other: Path) -> bool:
