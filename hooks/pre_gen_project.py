@@ -2,49 +2,19 @@
 
 import json
 import keyword
+import os
 import re
 import shlex
 import sys
 
 ANSWERS = json.loads({{cookiecutter | tojson | tojson}})
 PROJECT = r"(?ai)(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?"
-TAKEN = [
-    "bcrypt",
-    "cffi",
-    "colorama",
-    "compression",
-    "condaw",
-    "cryptography",
-    "exceptiongroup",
-    "iniconfig",
-    "invoke",
-    "markdown_it",
-    "mdurl",
-    "nacl",
-    "netmiko",
-    "ntc_templates",
-    "packaging",
-    "paramiko",
-    "pip",
-    "pluggy",
-    "py",
-    "pycparser",
-    "pygments",
-    "pytest",
-    "rich",
-    "ruff",
-    "scp",
-    "serial",
-    "setuptools",
-    "six",
-    "test",
-    "tests",
-    "textfsm",
-    "tomli",
-    "typing_extensions",
-    "wheel",
-    "yaml",
-]
+NAMES = """
+bcrypt cffi colorama compression condaw cryptography exceptiongroup iniconfig invoke
+markdown_it matplotlib mdurl nacl netmiko ntc_templates numpy packaging pandas paramiko
+pip pluggy py pycparser pygments pytest rich ruff scipy scp serial setuptools six test
+tests textfsm tomli typing_extensions wheel yaml
+"""
 
 
 def cookiecutter_is_old():
@@ -59,14 +29,17 @@ def cookiecutter_is_old():
 def problems():
     """Yield a question and a sentence for each bad answer; of two, the last one counts."""
     package, channel = ANSWERS["package"], ANSWERS["channel"].strip()
+    taken = {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names, *NAMES.split()}
     folder = re.match(r"[A-Za-z]:[/\\]|\\\\", channel)  # on Windows
     wrong = r"^~| |^defaults$" if "_output_dir" in ANSWERS else r"^[~.]| |^defaults$"  # under cruft
     if not re.fullmatch(PROJECT, ANSWERS["project"]):
         yield "project", "use up to 64 letters, digits, inner '-', '_', '.'; not CON, NUL and so on"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", package):
         yield "package", "use lower-case letters, digits and '_'; begin with a letter"
-    elif package in {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names, *TAKEN}:
+    elif package in taken:
         yield "package", f"Python or the environment already has something named {package}"
+    if ANSWERS["sample"] == "none" and os.listdir():  # the hook that leaves it out deletes files
+        yield "project", "choose a name that no folder has yet"
     for name in ("description", "author", "channel"):
         text = ANSWERS[name]
         bad = set('"`$' if name == "channel" and folder else "\"'\\`$")

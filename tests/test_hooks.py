@@ -38,7 +38,8 @@ def rendered(**answers: str) -> str:
     """Return the hook that checks answers as cookiecutter renders it."""
     source = (ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
     good = dict.fromkeys(("project", "package", "author", "description"), "p")
-    context = {"cookiecutter": {**good, "channel": "conda-forge", **answers}}
+    usual = {**good, "channel": "conda-forge", "sample": "ssh-uptime"}
+    context = {"cookiecutter": {**usual, **answers}}
     return str(StrictEnvironment(context=context).from_string(source).render(**context))
 
 
@@ -145,6 +146,20 @@ def test_a_relative_channel_is_refused_where_it_is_unknown_what_it_starts_from()
     assert refused(channel="./ch", _output_dir="/home/me") == []
 
 
+def test_without_the_sample_nothing_is_generated_over_files_of_the_user(
+    machine: Machine, tmp_path: Path
+) -> None:
+    own = tmp_path / "mine" / "src" / "own.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("x = 1\n", encoding="utf-8")
+    words = ["project=mine", "sample=none"]
+    program = Path(sys.executable).with_name("cookiecutter")
+    done = machine.run(program, "--no-input", "-f", machine.template, *words, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "  project: choose a name that no folder has yet" in done.stdout
+    assert own.read_text(encoding="utf-8") == "x = 1\n"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
 def test_a_clone_with_an_environment_is_not_copied_before_the_first_question(
     machine: Machine, template: Path, tmp_path: Path
@@ -224,12 +239,21 @@ def test_a_channel_that_cannot_be_solved_keeps_the_project_and_names_both_comman
     assert (tmp_path / "ssh-uptime" / "environment.yml").is_file()
 
 
+@pytest.mark.parametrize(
+    ("sample", "trial"), [("ssh-uptime", "ssh-uptime HOST"), ("none", "pytest")]
+)
 def test_a_channel_of_the_users_own_gives_an_environment_that_is_made_and_verified(
-    machine: Machine, tmp_path: Path, channel: Path
+    sample: str, trial: str, machine: Machine, tmp_path: Path, channel: Path
 ) -> None:
-    done = machine.bake(tmp_path, channel=channel.as_uri(), environment="required")
+    answers = {"sample": sample, "channel": channel.as_uri(), "environment": "required"}
+    done = machine.bake(tmp_path, project="own", **answers)
     assert done.returncode == 0, done.stderr
-    project = tmp_path / "ssh-uptime"
+    project = tmp_path / "own"
     assert "condaw: created and verified" in done.stderr
-    assert done.stdout.splitlines()[-3] == f"Ready: {project}"
+    *_, ready, folder, last = done.stdout.splitlines()
+    assert (ready, folder) == (f"Ready: {project}", "  cd own")
+    assert last.endswith(f" -m condaw run -- {trial}")
     assert machine.condaw(project, "verify").returncode == 0
+    if sample == "none":
+        tested = machine.condaw(project, "run", "--", "pytest", "-q")
+        assert "1 passed" in tested.stdout

@@ -299,6 +299,7 @@ def give_answers(folder: Path, data: dict[str, str]) -> None:
     """What the template accepts makes files that can be read, with the answers in them."""
     answers = {**GOOD_ANSWERS, **data}
     answers |= {"python": "3.13", "legacy_ssh": "no", "license": "MIT", "environment": "no"}
+    answers["sample"] = "ssh-uptime"
 
     def rendered(path: str) -> str:
         environment = StrictEnvironment(context={"cookiecutter": answers})

@@ -35,9 +35,10 @@ def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_aske
     direct = [spec for spec in content["dependencies"] if isinstance(spec, str)]
     assert all(re.fullmatch(r"[\w-]+==[\w.]+", spec) for spec in direct), direct
     pins = dict(spec.split("==") for spec in direct)
-    pins |= dict(spec.split("==") for spec in content["dependencies"][-1]["pip"])
+    if "paramiko" in profile:
+        pins |= dict(spec.split("==") for spec in content["dependencies"][-1]["pip"])
+        assert pins["paramiko"].startswith(profile[-1])
     assert pins["python"].startswith(f"{PROFILES[profile]['python']}.")
-    assert pins["paramiko"].startswith("4." if profile.endswith("4") else "5.")
 
     versions = defaultdict(set)
     channels = environment_yml.channel_urls(Project(project))

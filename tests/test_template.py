@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import tomllib
 import yaml
+from condaw.lockfile.package import this_platform
 from machine import ROOT, Machine
 
 pytestmark = pytest.mark.xdist_group("template")  # they share generated projects
@@ -54,6 +56,40 @@ def test_the_default_project_holds_what_the_readme_promises(bake: Bake) -> None:
     assert {"condaw/__main__.py", "condaw/engine.txt", "src/fleet/cli.py"} <= files
     assert any(re.fullmatch(r"tests/test_\w+\.py", name) for name in files)
     assert not [name for name in files if "pycache" in name or "{" in name]
+
+
+def test_without_the_sample_there_is_an_empty_package_with_a_test_and_nothing_of_ssh(
+    bake: Bake, machine: Machine
+) -> None:
+    project = bake(project="my-project", sample="none", extras="all", ci="gitlab")
+    paths = [path for path in project.rglob("*") if path.is_file()]
+    files = {path.relative_to(project).as_posix(): path for path in paths}
+    own = {name for name in files if name.startswith(("src/", "tests/"))}
+    assert own == {"src/my_project/__init__.py", "tests/test_my_project.py"}
+    assert not {"inventory.yml", "examples", "blank"} & {path.name for path in project.iterdir()}
+    for name, path in files.items():
+        text = path.read_text(encoding="utf-8")
+        # What condaw knows of the world (names on PyPI) is not the sample.
+        if not name.startswith("condaw/"):
+            assert not re.search("ssh|netmiko|paramiko|uptime|SHA-1", text, re.I), name
+    assert_all_is_rendered(project)
+    linted = machine.run(Path(sys.executable).with_name("ruff"), "check", "--no-cache", cwd=project)
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_condaw_can_be_taken_into_a_project_that_has_an_environment_yml(
+    machine: Machine, channel: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "theirs"
+    shutil.copytree(machine.template / "{{cookiecutter.project}}" / "condaw", project / "condaw")
+    (project / "script.py").touch()
+    environment = {"channels": [channel.as_uri()], "dependencies": ["python", "pyyaml"]}
+    text = yaml.safe_dump({**environment, "platforms": [this_platform()]})
+    (project / "environment.yml").write_text(text, encoding="utf-8")
+    (project / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n", encoding="utf-8")
+    for verb in ("lock", "create", "verify"):
+        done = machine.condaw(project, verb)
+        assert done.returncode == 0, done.stderr
 
 
 def assert_all_is_rendered(project: Path) -> None:

@@ -23,11 +23,12 @@ from template import export
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "templates" / "conda-lock"
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PROFILES = {
     f"python-{python}-paramiko-{paramiko}": {"python": python, "legacy_ssh": legacy}
-    for python in ("3.11", "3.12", "3.13", "3.14")
+    for python in PYTHONS
     for paramiko, legacy in (("5", "no"), ("4", "yes"))
-}
+} | {f"python-{python}": {"python": python, "sample": "none"} for python in PYTHONS}
 
 
 def mirror(home: Path, url: str) -> None:

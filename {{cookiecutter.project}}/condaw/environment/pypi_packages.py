@@ -11,7 +11,7 @@ import uv
 
 from condaw.base import process
 from condaw.base.errors import redacted
-from condaw.base.project import Project, cache_dir, python_in
+from condaw.base.project import Project, cache_dir, python_in, table
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
 
@@ -36,9 +36,9 @@ def install(packages: Sequence[Package], prefix: Path, env: Mapping[str, str]) -
 
 
 def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> str | None:
-    """Install the project, if it has a pyproject.toml, as a link to its sources. Returns the error,
-    None if there is none."""
-    if not project.pyproject.is_file():
+    """Install the project, if pyproject.toml describes one, as a link to its sources. Returns the
+    error, None if there is none. Raises CannotError if pyproject.toml cannot be read."""
+    if not table(project, "project"):  # it may hold settings of tools alone
         return None
     return _uv_install(["--editable", "."], prefix, env, cwd=project.root)
 
