@@ -26,7 +26,10 @@ def test_create_makes_verifies_and_then_has_nothing_to_do(project: Path, machine
     ]
     second = machine.condaw(project, "create")
     assert second.returncode == OK
-    assert second.stderr == "condaw: nothing to do: the environment is what conda-lock.yml says\n"
+    assert (
+        second.stderr
+        == "condaw: nothing to do: the environment was made from this conda-lock.yml\n"
+    )
 
 
 def test_nothing_to_do_starts_without_the_engine(shown: Path, machine: Machine) -> None:
@@ -66,8 +69,39 @@ def test_quiet_says_nothing_and_status_tells_the_states_apart(
     assert state() == (DRIFTED, "stale")
     (small / ".conda" / "conda-meta" / "condaw").write_text("{", encoding="utf-8")
     assert state() == (DRIFTED, "broken")
+    verified = machine.condaw(small, "verify", "--json")
+    assert "environment-stale" in {f["kind"] for f in json.loads(verified.stdout)["findings"]}
     (small / ".conda" / "conda-meta" / "condaw").unlink()
     assert state() == (DRIFTED, "foreign")
+
+
+def test_an_environment_that_another_program_has_changed_is_not_ready(
+    small_made: Path, machine: Machine
+) -> None:
+    def word() -> str:
+        return machine.condaw(small_made, "status").stdout.partition(":")[0]
+
+    meta = small_made / ".conda" / "conda-meta"
+    [site] = small_made.glob(".conda/lib/python3*/site-packages")
+    # What conda writes, what pip writes, and what Python writes.
+    for folder, name, wanted in (
+        (meta, "history", "changed"),
+        (site, "sneaky.py", "changed"),
+        (site / "__pycache__", "sneaky.pyc", "ready"),
+    ):
+        before = [path.stat() for path in (folder, meta / "history")]
+        with (folder / name).open("a") as out:
+            out.write("\n")
+        assert word() == wanted, name
+        os.utime(folder, ns=(0, before[0].st_mtime_ns))
+        os.utime(meta / "history", ns=(0, before[1].st_mtime_ns // 10**9 * 10**9))  # by an image
+        assert word() == "ready"
+    (meta / "state").touch()
+    assert word() == "changed"
+    done = machine.condaw(small_made, "create")
+    assert done.stderr.endswith(f"created and verified {small_made / '.conda'}\n")
+    assert word() == "ready"
+    assert not (site / "sneaky.py").exists()
 
 
 def test_a_moved_project_is_stale_and_create_makes_it_right(

@@ -10,6 +10,7 @@ import pytest
 from condaw.base import process
 from condaw.environment import smoke
 from condaw.lockfile.package import Package
+from machine import Machine
 
 
 def test_a_folder_with_other_letters_is_understood_in_any_code_page(
@@ -27,3 +28,24 @@ def test_a_folder_with_other_letters_is_understood_in_any_code_page(
     monkeypatch.setattr(process, "run", run)
     assert smoke._python(prefix, [python]) == []
     assert smoke._python(Path(sys.prefix), [python]) != []
+
+
+def test_a_failed_smoke_command_is_not_forgotten(small: Path, machine: Machine) -> None:
+    command = 'smoke = [["python", "-c", "open(\'good\')"]]'
+    pyproject = small / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8").replace("smoke = []", command)
+    pyproject.write_text(text, encoding="utf-8")
+    again = "python -m condaw run -- python -c "
+    for number in range(2):
+        done = machine.condaw(small, "create")
+        assert done.returncode == 1
+        assert ("installing" in done.stderr) == (number == 0)
+        assert " in smoke of [tool.condaw] failed with exit code 1: " in done.stderr
+        assert f"; to see more: {again}" in done.stderr
+    done = machine.condaw(small, "status")
+    assert (done.returncode, done.stdout.partition(":")[0]) == (1, "failed")
+    assert machine.condaw(small, "run", "--", "python", "--version").returncode == 0
+    (small / "good").touch()
+    done = machine.condaw(small, "create")
+    assert (done.returncode, "installing" in done.stderr) == (0, False)
+    assert machine.condaw(small, "status").returncode == 0

@@ -162,10 +162,9 @@ def do_create(options: argparse.Namespace) -> int:
             raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
         if lacking := next(satisfies.lacking(packages), None):
             raise CannotError(lacking, "use a newer system, or lock older versions for this one")
-        create.create_environment(project, packages, made_from, options.repair, archives)
-    from condaw.environment.smoke import smoke
-
-    return _report(smoke(project, packages), f"created and verified {project.prefix}")
+        repair = options.repair
+        failed = create.create_environment(project, packages, made_from, repair, archives)
+    return _report(failed, f"created and verified {project.prefix}")
 
 
 @_command(JSON)
@@ -199,7 +198,8 @@ def _examined() -> tuple[list[Finding], str]:
     from condaw.environment.smoke import smoke
     from condaw.lockfile import satisfies
 
-    findings = [Finding(Kind.ENVIRONMENT_STALE, reason)] if word == "stale" else []
+    stale = word in ("stale", "broken")
+    findings = [Finding(Kind.ENVIRONMENT_STALE, reason)] if stale else []
     findings += [Finding(Kind.LOCK_STALE, text) for text in satisfies.unmet(project, packages)]
     findings += verify.compare(project, project.prefix, packages)
     findings += smoke(project, packages)
@@ -381,12 +381,13 @@ def _locked() -> tuple[Project, list[Package]]:
 
 
 def _usable_prefix() -> Path:
-    """Return the prefix, with a warning if it is stale. Raises CannotError if it is not there."""
+    """Return the prefix, with a warning if it is not ready. Raises CannotError if it is not
+    there."""
     word, reason = state.state()
     if word in ("missing", "foreign", "broken"):
         raise CannotError(reason, CREATE)
-    if word == "stale":
-        console.note(f"the environment is stale ({reason}); to renew it: python -m condaw create")
+    if word != "ready":
+        console.note(f"the environment is {word} ({reason}); to renew it: python -m condaw create")
     return _project().prefix
 
 

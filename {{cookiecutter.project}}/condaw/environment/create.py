@@ -20,6 +20,7 @@ from condaw.environment import conda_packages, pypi_packages, snapshot, state, s
 from condaw.environment.conda_meta import complete_records, protect
 from condaw.environment.findings import Finding
 from condaw.environment.prefix import site_packages, walk
+from condaw.environment.smoke import smoke
 from condaw.lockfile.package import Package
 
 INDEX = "check the network and pip's index settings"
@@ -31,24 +32,29 @@ def create_environment(
     made_from: dict[str, bytes],
     repair: bool,
     archives: Path | None,
-) -> None:
-    """Replace the project's environment by one that holds just `packages` and the project.
-    `made_from` are the inputs that `packages` were read from. `archives` is a folder that has the
-    conda packages, in the layout of a channel. Raises CannotError, and leaves the environment as it
-    was, if that cannot be done."""
+) -> list[Finding]:
+    """Replace the project's environment by one that holds just `packages` and the project, and
+    return which of its smoke commands fail. `made_from` are the inputs that `packages` were read
+    from. `archives` is a folder that has the conda packages, in the layout of a channel. Raises
+    CannotError, and leaves the environment as it was, if it cannot be made."""
     _check_path(project.prefix)
     with exclusive(project.file_lock, project.prefix), _stoppable():
         _clean_up(project)
-        ready = state.state(project.root)[0] == "ready"
-        if ready and not repair:
-            return  # another condaw made it meanwhile, or a killed run had only moved it away
+        word = state.state(project.root)[0]
+        if word == "ready" and not repair:
+            return []  # another condaw made it meanwhile, or a killed run had only moved it away
         try:
-            if ready:
-                damage = verify.compare(project, project.prefix, packages)
-                _forget([f for f in damage if _is_shared(project.prefix, f)], packages)
-            _build(project, packages, archives)
-            state.write(project.staging, project.prefix, made_from)
-            swap.put_in_place(project)
+            if word != "failed" or repair:
+                if word in ("ready", "changed", "failed"):
+                    damage = verify.compare(project, project.prefix, packages)
+                    _forget([f for f in damage if _is_shared(project.prefix, f)], packages)
+                _build(project, packages, archives)
+                site = site_packages(project.staging, packages).relative_to(project.staging)
+                state.write(project.staging, project.prefix, made_from, site.as_posix())
+                swap.put_in_place(project)
+            findings = smoke(project, packages)
+            if not findings:
+                state.passed(project.prefix)
         except OSError as error:
             cause = f"{error.filename or project.root}: {error.strerror or error}"
             step = next_step_after(error, "see that no program uses the environment")
@@ -56,6 +62,7 @@ def create_environment(
         finally:
             swap.discard(project.staging)
         _register(project.prefix)
+        return findings
 
 
 def _check_path(prefix: Path) -> None:
@@ -136,6 +143,8 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     site = site_packages(staging, packages)
     pypi_packages.point_scripts(staging, project.prefix, site)
     protect(staging, site)
+    # Byte-code of a module that lies there by itself must not look like a change of the packages.
+    (site / "__pycache__").mkdir(exist_ok=True)
     snapshot.take(staging, site, walk(staging))
     return verify.compare(project, staging, packages)
 

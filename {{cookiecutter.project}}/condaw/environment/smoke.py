@@ -28,7 +28,9 @@ def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
             if result.returncode == 0:
                 continue
             reason = f"exit code {result.returncode}: {process.last_line(result.stdout)}"
-        text = f"`{shlex.join(command)}` failed with {redacted(reason)}"
+        line = shlex.join(command)
+        text = f"`{line}` in smoke of [tool.condaw] failed with {redacted(reason)}"
+        text += f"; to see more: python -m condaw run -- {line}"
         findings.append(Finding(Kind.SMOKE_FAILED, text))
     return findings
 

@@ -9,9 +9,13 @@ import os
 from condaw.base import layout
 from condaw.base.layout import META, PREFIX, ROOT
 
-FORMAT = "condaw 3"
+FORMAT = "condaw 4"
 MARK = f"{META}/condaw"
 """Says that condaw made the prefix, and for which path. Not a `.json`, which conda would read."""
+PASSED = f"{META}/condaw.passed"
+"""Says that the smoke commands have passed. Not in the mark, which is complete by then."""
+WATCHED = (f"{META}/history", f"{META}/state")
+"""What conda writes when it changes a prefix; pip changes the folder of the packages."""
 INPUTS = (layout.LOCK, layout.ENVIRONMENT, layout.PYPROJECT)
 
 Folder = str | os.PathLike[str]
@@ -24,23 +28,32 @@ def inputs(root: Folder) -> dict[str, bytes]:
     return {name: content for name, content in contents.items() if content is not None}
 
 
-def write(folder: Folder, prefix: Folder, made_from: dict[str, bytes]) -> None:
-    """Record in `folder`, which will become `prefix`, the inputs that it was made from."""
-    mark = b"%s\n%s\n" % (FORMAT.encode(), os.fsencode(prefix))
-    for name, content in {**made_from, "condaw": mark}.items():
+def write(folder: Folder, prefix: Folder, made_from: dict[str, bytes], site: str) -> None:
+    """Record in `folder`, which will become `prefix`, the inputs that it was made from, and the
+    times by which a later change is seen. `site` is the folder of the packages, in `folder`."""
+    times = [f"{_time(folder, path)} {path}" for path in (*WATCHED, site)]
+    mark = "\n".join([FORMAT, os.fspath(prefix), *times, ""])
+    for name, content in {**made_from, "condaw": os.fsencode(mark)}.items():
         with open(os.path.join(folder, META, name), "wb") as out:
             out.write(content)
 
 
+def passed(prefix: Folder) -> None:
+    """Record that the smoke commands have passed in `prefix`."""
+    with open(os.path.join(prefix, PASSED), "wb"):
+        pass
+
+
 def state(root: Folder = ROOT) -> tuple[str, str]:
-    """Return `ready`, `missing`, `foreign`, `broken` or `stale`, and a sentence that says why."""
+    """Return `ready`, `missing`, `foreign`, `broken`, `stale`, `changed` (by another program) or
+    `failed` (a smoke command), and a sentence that says why."""
     prefix = os.path.join(root, PREFIX)
     if not os.path.lexists(prefix):
         return "missing", "there is no environment yet"
     if not os.path.lexists(os.path.join(prefix, MARK)):
         return "foreign", f"{prefix} was not made by condaw"
     mark = os.fsdecode(_content(prefix, MARK) or b"").split("\n")
-    if not mark[0].startswith("condaw ") or len(mark) != 3:
+    if not mark[0].startswith("condaw ") or len(mark) != 6:
         return "broken", "the environment's record of what it was made from cannot be read"
     if not os.path.exists(os.path.join(prefix, layout.PYTHON)):
         return "broken", "the environment has no Python"
@@ -50,7 +63,13 @@ def state(root: Folder = ROOT) -> tuple[str, str]:
     changed += [n for n in INPUTS if _content(root, n) != _content(os.path.join(prefix, META), n)]
     if changed:
         return "stale", f"{changed[0]} has changed since it was made"
-    return "ready", "the environment is what conda-lock.yml says"
+    for time, _, path in (line.partition(" ") for line in mark[2:-1]):
+        # Layers of container images keep whole seconds.
+        if _time(prefix, path) not in (time, f"{time[:-9]}000000000"):
+            return "changed", f"another program has changed {path}"
+    if not os.path.exists(os.path.join(prefix, PASSED)):
+        return "failed", "smoke in [tool.condaw] of pyproject.toml has not passed"
+    return "ready", "the environment was made from this conda-lock.yml"
 
 
 def nothing_to_do(root: Folder = ROOT) -> str:
@@ -65,6 +84,14 @@ def identity(root: Folder = ROOT) -> int | None:
     """Return what tells an environment from the one that replaces it: its folder's inode."""
     prefix = os.path.join(root, PREFIX)
     return os.stat(prefix).st_ino if os.path.exists(prefix) else None
+
+
+def _time(prefix: Folder, path: str) -> str:
+    """Return when a file or folder was last changed, in nanoseconds; `-` if it is not there."""
+    try:
+        return str(os.stat(os.path.join(prefix, path)).st_mtime_ns)
+    except OSError:
+        return "-"
 
 
 def _content(folder: Folder, name: str) -> bytes | None:
