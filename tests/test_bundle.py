@@ -193,3 +193,17 @@ def test_what_cannot_be_fetched_leaves_the_bundle_that_is_there(
     assert "is not the file that is locked" in done.stderr
     assert there.read_bytes() == b"from yesterday"
     assert [path.name for path in tmp_path.glob("demo.bundle*")] == ["demo.bundle"]
+
+
+def test_a_bundle_can_leave_out_what_only_developers_need(
+    project: Path, machine: Machine, tmp_path: Path
+) -> None:
+    file = tmp_path / "small.bundle"
+    made = machine.condaw(project, "bundle", str(file), "--without", "dev")
+    assert made.returncode == 0, made.stderr
+    with zipfile.ZipFile(file) as archive:
+        names = [Path(name).name for name in archive.namelist()]
+    assert any(name.startswith("paramiko-") for name in names)
+    assert not [name for name in names if name.startswith(("ruff-", "pytest-"))]
+    used = machine.condaw(project, "create", "--bundle", str(file), "--without", "dev")
+    assert used.returncode == 0, used.stderr

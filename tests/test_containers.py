@@ -131,6 +131,7 @@ def test_the_image_holds_a_working_environment_and_nothing_that_made_it(
     assert where.split() == [str(image / ".conda"), str(image / "src/demo/__init__.py")]
     programs = {path.name for path in (image / ".conda/bin").iterdir()}
     assert not programs & {"conda", "mamba", "micromamba", "uv", "gcc", "cc", "condaw"}
+    assert "ssh-uptime" in programs and not programs & {"pytest", "ruff"}
     # The smoke command left byte-code: no later start has to compile, which `user` could not keep.
     assert list((image / ".conda").rglob("netmiko/__pycache__/*.pyc"))
 

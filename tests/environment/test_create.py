@@ -189,3 +189,26 @@ def test_scripts_of_wheels_and_of_the_project_start_the_environments_own_python(
         first = (prefix / "bin" / name).read_text(encoding="utf-8").splitlines()[0]
         assert first.startswith((f"#!{prefix / 'bin' / 'python'}", "#!/bin/sh")), name
         assert ".conda.part" not in (prefix / "bin" / name).read_text(encoding="utf-8")
+
+
+def test_what_only_a_left_out_group_needs_is_neither_there_nor_missed(
+    project: Path, machine: Machine
+) -> None:
+    def installed() -> set[str]:
+        records = (project / ".conda" / "conda-meta").glob("*.json")
+        return {path.stem.rsplit("-", 2)[0] for path in records}
+
+    assert machine.condaw(project, "create", "--without", "dev").returncode == 0
+    less = installed()
+    assert "rich" in less and "pygments" in less  # pytest needs pygments, and so does rich
+    assert not less & {"pytest", "ruff", "pluggy", "iniconfig"}
+    assert "without dev" in machine.condaw(project, "status").stdout
+    verified = machine.condaw(project, "verify")
+    assert verified.returncode == 0, verified.stderr
+    again = machine.condaw(project, "create", "--without", "dev")
+    assert "nothing to do" in again.stderr
+    assert machine.condaw(project, "create").returncode == 0
+    assert {"pytest", "ruff", "pluggy", "iniconfig"} <= installed() - less
+    unknown = machine.condaw(project, "create", "--without", "docs")
+    assert unknown.returncode == 3
+    assert "pyproject.toml has no dependency group docs" in unknown.stderr

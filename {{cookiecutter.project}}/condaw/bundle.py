@@ -35,13 +35,16 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """What condaw may run on where the bundle is opened."""
 
 
-def write(project: Project, file: Path, platforms: Sequence[str]) -> None:
-    """Write what the lock has for `platforms`, or this machine; an error leaves `file` alone."""
+def write(project: Project, file: Path, platforms: Sequence[str], groups: Sequence[str]) -> None:
+    """Write what the lock has for `platforms`, or this machine, without the dependency groups
+    `groups`; an error leaves `file` alone."""
+    from condaw.lockfile import satisfies
     from condaw.lockfile.reader import locked_packages
 
     if not engine.pip():
         raise CannotError("this Python has no pip to fetch wheels with", "install pip for it")
-    packages = [p for name in platforms or (None,) for p in locked_packages(project, name)]
+    locked = [locked_packages(project, platform) for platform in platforms or (None,)]
+    packages = [p for each in locked for p in satisfies.without(project, each, groups)]
     console.note(f"fetching {len(packages)} packages and condaw's engine")
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     with tempfile.TemporaryDirectory() as name:

@@ -121,12 +121,14 @@ def _words(metavar: str, text: str) -> dict[str, Any]:
 
 
 JSON = {"--json": _flag("print the result as JSON")}
+WITHOUT = {"--without": _words("GROUP", "leave out these dependency groups of pyproject.toml")}
 
 
 @_command(
     {
         "--repair": _flag("make it again, even if it is ready"),
         "--bundle": {"metavar": "FILE", "help": "take everything from this bundle"},
+        **WITHOUT,
     }
 )
 def do_create(options: argparse.Namespace) -> int:
@@ -136,8 +138,10 @@ def do_create(options: argparse.Namespace) -> int:
       python -m condaw create                      make it, or see that it is ready
       python -m condaw create --repair             make it again, from checked packages
       python -m condaw create --bundle FILE        without a network
+      python -m condaw create --without dev        on a server: no pytest, no ruff
     """
-    reason = state.nothing_to_do()
+    groups = sorted(options.without or ())
+    reason = state.nothing_to_do(groups)
     if reason and not options.repair:
         console.note(reason, console.GREEN)
         return OK
@@ -147,7 +151,7 @@ def do_create(options: argparse.Namespace) -> int:
     from condaw.network import pip_config
 
     pip_config.trust()
-    made_from = state.inputs(layout.ROOT)
+    made_from = {**state.inputs(layout.ROOT), state.WITHOUT: os.fsencode(" ".join(groups))}
     with ExitStack() as stack:
         archives = None
         if options.bundle:
@@ -160,6 +164,7 @@ def do_create(options: argparse.Namespace) -> int:
 
         if unmet := satisfies.unmet(project, packages):
             raise CannotError("; ".join(unmet[:3]), "run: python -m condaw lock")
+        packages = satisfies.without(project, packages, groups)
         if lacking := next(satisfies.lacking(packages), None):
             raise CannotError(lacking, "use a newer system, or lock older versions for this one")
         repair = options.repair
@@ -201,6 +206,7 @@ def _examined() -> tuple[list[Finding], str]:
     stale = word in ("stale", "broken")
     findings = [Finding(Kind.ENVIRONMENT_STALE, reason)] if stale else []
     findings += [Finding(Kind.LOCK_STALE, text) for text in satisfies.unmet(project, packages)]
+    packages = satisfies.without(project, packages, state.left_out())
     findings += verify.compare(project, project.prefix, packages)
     findings += smoke(project, packages)
     return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
@@ -273,6 +279,7 @@ def do_lock(options: argparse.Namespace) -> int:
 @_command(
     {
         "file": {"metavar": "FILE", "help": "the bundle to write"},
+        **WITHOUT,
         "--platform": {
             "nargs": "+",
             "metavar": "SUBDIR",
@@ -297,7 +304,7 @@ def do_bundle(options: argparse.Namespace) -> int:
     from condaw import bundle
 
     file = Path(options.file)
-    bundle.write(_project(), file, options.platform or ())
+    bundle.write(_project(), file, options.platform or (), options.without or ())
     console.note(f"wrote {file}, {file.stat().st_size / 1e6:.0f} MB")
     return OK
 

@@ -40,7 +40,8 @@ def create_environment(
     _check_path(project.prefix)
     with exclusive(project.file_lock, project.prefix), _stoppable():
         _clean_up(project)
-        word = state.state(project.root)[0]
+        same = state.left_out(project.root) == os.fsdecode(made_from[state.WITHOUT]).split()
+        word = state.state(project.root)[0] if same else "stale"
         if word == "ready" and not repair:
             return []  # another condaw made it meanwhile, or a killed run had only moved it away
         try:

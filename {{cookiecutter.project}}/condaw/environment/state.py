@@ -16,6 +16,8 @@ PASSED = f"{META}/condaw.passed"
 """Says that the smoke commands have passed. Not in the mark, which is complete by then."""
 WATCHED = (f"{META}/history", f"{META}/state")
 """What conda writes when it changes a prefix; pip changes the folder of the packages."""
+WITHOUT = "condaw-without"
+"""The dependency groups that were left out, beside the copies of the inputs."""
 INPUTS = (layout.LOCK, layout.ENVIRONMENT, layout.PYPROJECT)
 
 Folder = str | os.PathLike[str]
@@ -69,15 +71,21 @@ def state(root: Folder = ROOT) -> tuple[str, str]:
             return "changed", f"another program has changed {path}"
     if not os.path.exists(os.path.join(prefix, PASSED)):
         return "failed", "smoke in [tool.condaw] of pyproject.toml has not passed"
-    return "ready", "the environment was made from this conda-lock.yml"
+    less = "".join(f", without {group}" for group in left_out(root))
+    return "ready", f"the environment was made from this conda-lock.yml{less}"
 
 
-def nothing_to_do(root: Folder = ROOT) -> str:
+def left_out(root: Folder = ROOT) -> list[str]:
+    """Return the dependency groups that the environment was made without."""
+    return os.fsdecode(_content(os.path.join(root, PREFIX, META), WITHOUT) or b"").split()
+
+
+def nothing_to_do(without: list[str], root: Folder = ROOT) -> str:
     """Return why `create` has nothing to do; empty if it has, or if a killed run left something."""
     if any(os.path.lexists(os.path.join(root, name)) for name in (layout.STAGING, layout.RETIRED)):
         return ""
     word, reason = state(root)
-    return f"nothing to do: {reason}" if word == "ready" else ""
+    return f"nothing to do: {reason}" if word == "ready" and left_out(root) == without else ""
 
 
 def identity(root: Folder = ROOT) -> int | None:

@@ -9,6 +9,7 @@ from packaging.version import InvalidVersion
 from rattler import MatchSpec, PackageRecord, VirtualPackage
 
 from condaw.base import layout
+from condaw.base.errors import CannotError
 from condaw.base.project import Project, table
 from condaw.lockfile import environment_yml
 from condaw.lockfile.package import Package
@@ -49,6 +50,26 @@ def lacking(packages: Sequence[Package]) -> Iterator[str]:
             if not record or not MatchSpec(f"{name} {spec}").matches(record):
                 version = f"{name} {has.version}" if has else f"no {name}"
                 yield f"{package.name} needs {name} {spec}, and this machine has {version}"
+
+
+def without(project: Project, packages: Sequence[Package], groups: Sequence[str]) -> list[Package]:
+    """Return the packages that are left if nobody needs those of `groups`, which are dependency
+    groups of pyproject.toml (PEP 735). Raises CannotError if one of them is not there."""
+    if not groups:
+        return list(packages)
+    known = table(project, "dependency-groups")
+    if unknown := [group for group in groups if not isinstance(known.get(group), list)]:
+        cause = f"pyproject.toml has no dependency group {unknown[0]}"
+        raise CannotError(cause, "name one of [dependency-groups], or add it")
+    lines = [Requirement(str(line)) for group in groups for line in known[group]]
+    asked = {canonicalize_name(entry.name) for entry in environment_yml.entries(project)}
+    needed = asked - {canonicalize_name(line.name) for line in lines}
+    left, kept = list(packages), []
+    while found := [p for p in left if needed & {*on_pypi([p.name]), canonicalize_name(p.name)}]:
+        kept += found
+        left = [package for package in left if package not in found]
+        needed |= {canonicalize_name(name) for package in found for name in package.dependencies}
+    return kept
 
 
 def requested(project: Project) -> dict[str, str]:
