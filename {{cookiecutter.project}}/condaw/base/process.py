@@ -40,6 +40,34 @@ def run(
     )
 
 
+def run_together(
+    commands: Sequence[Sequence[str]], *, env: Mapping[str, str], cwd: Path
+) -> list[tuple[str, int | None]]:
+    """Run `commands` at the same time, and return the output and the exit code of each; for one
+    that cannot be started, why, and None."""
+    from subprocess import DEVNULL, PIPE, STDOUT, Popen
+
+    children: list[Popen[bytes] | OSError] = []
+    try:
+        for command in commands:
+            words = resolved(command, env)
+            try:
+                child = Popen(words, env=env, cwd=cwd, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
+                children.append(child)
+            except OSError as error:
+                children.append(error)
+        return [
+            (str(child.strerror), None)
+            if isinstance(child, OSError)
+            else (child.communicate()[0].decode("utf-8", "replace"), child.returncode)
+            for child in children
+        ]
+    finally:  # also after Ctrl-C
+        for started in children:
+            if isinstance(started, Popen):
+                started.kill()
+
+
 def attached(command: Sequence[str], env: Mapping[str, str]) -> int:
     """Run `command` on this terminal, wait for it, and return its exit code. Ctrl-C is for the
     command alone. Raises OSError if it cannot be started."""

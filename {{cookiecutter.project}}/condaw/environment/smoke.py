@@ -15,19 +15,16 @@ IDENTITY = "import sys; print(sys.version.split()[0], sys.prefix)"
 
 
 def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
-    """Run the environment's Python and the smoke commands; return a finding for each failure.
-    Raises CannotError if pyproject.toml or the activation scripts are broken."""
+    """Run the environment's Python, then the smoke commands, all at once; return a finding for each
+    failure. Raises CannotError if pyproject.toml or the activation scripts are broken."""
     findings = _python(project.prefix, packages)
     env = activation.variables(project.prefix)
-    for command in smoke_commands(project):
-        try:
-            result = process.run(command, env=env, cwd=project.root)
-        except OSError as error:
-            reason = str(error.strerror)
-        else:
-            if result.returncode == 0:
-                continue
-            reason = f"exit code {result.returncode}: {process.last_line(result.stdout)}"
+    commands = smoke_commands(project)
+    ended = process.run_together(commands, env=env, cwd=project.root)
+    for command, (output, code) in zip(commands, ended, strict=True):
+        if code == 0:
+            continue
+        reason = output if code is None else f"exit code {code}: {process.last_line(output)}"
         line = shlex.join(command)
         text = f"`{line}` in smoke of [tool.condaw] failed with {redacted(reason)}"
         text += f"; to see more: python -m condaw run -- {line}"
