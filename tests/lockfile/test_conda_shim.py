@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from condaw.lockfile import conda_shim
+from condaw.lockfile.cooldown import Cooldown
 from machine import ROOT, Machine, Result
 
 CONDAW = ROOT / "{{cookiecutter.project}}"
@@ -40,7 +41,9 @@ def channel(tmp_path: Path) -> str:
 
 def front(machine: Machine, *arguments: str, **extra: str) -> Result:
     """The answer for linux-64, whatever this machine is."""
-    conda = conda_shim.install(machine.home, machine.home / "conda-lock.yml", [])
+    conda = conda_shim.install(
+        machine.home, machine.home / "conda-lock.yml", [], Cooldown(None, {})
+    )
     return machine.run(
         conda, *arguments, cwd=CONDAW, CONDA_SUBDIR="linux-64", PYTHONPATH=str(CONDAW), **extra
     )

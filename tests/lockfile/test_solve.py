@@ -43,6 +43,7 @@ class Channel:
         on: Iterable[str] = PLATFORMS,
         build: int = 0,
         constrains: Sequence[str] = (),
+        **more: object,
     ) -> None:
         for subdir in (*on, "noarch"):
             path = self.folder / subdir / "repodata.json"
@@ -62,6 +63,7 @@ class Channel:
                     "md5": digest[:32],
                     "sha256": digest,
                     "size": 1,
+                    **more,
                 }
             path.write_text(json.dumps({"info": {"subdir": subdir}, "packages": {}, **known}))
 
@@ -438,3 +440,33 @@ def test_the_relock_workflow_proposes_the_changed_lock_and_nothing_else(
     ]
     changed = f"git --git-dir {origin} show --format= --name-only relock"
     assert shell(changed).splitlines() == ["conda-lock.yml"]
+
+
+def cool_down(project: Path, *lines: str) -> None:
+    (project / "pyproject.toml").write_text("\n".join(["[tool.condaw]", *lines]))
+
+
+def test_what_is_too_new_is_not_chosen_unless_it_is_exempt_or_locked_already(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    october = 1_790_812_800_000  # 2026, in milliseconds
+    channel.add("lib", "2.0", timestamp=october)
+    channel.add("tool", "1.1", "python", timestamp=1, indexed_timestamp=october)
+    cool_down(project, "exclude-newer = 2026-06-01")
+    assert lock(project, machine, "--upgrade") == ["nothing changed"]
+    cool_down(project, "exclude-newer = 2026-06-01", "exclude-newer-package = { tool = false }")
+    assert lock(project, machine, "--upgrade")[0] == "~ tool 1.0 -> 1.1"
+    cool_down(project, "exclude-newer = 2026-06-01")
+    assert lock(project, machine) == ["nothing changed"]
+    assert lock(project, machine, "--upgrade")[0] == "~ tool 1.1 -> 1.0"
+
+
+def test_a_channel_that_does_not_say_when_it_got_its_packages_is_named_once(
+    project: Path, channel: Channel, machine: Machine
+) -> None:
+    channel.add("lib", "2.0")
+    cool_down(project, 'exclude-newer = "7 days"')
+    done = machine.condaw(project, "lock", "--upgrade")
+    assert done.stdout.startswith("~ lib 1.0 -> 2.0"), done.stderr
+    assert done.stderr.count("does not say when packages were published") == 1
+    assert channel.folder.as_uri() in done.stderr

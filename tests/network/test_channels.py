@@ -9,7 +9,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,24 +272,25 @@ def test_configuration_that_cannot_be_read_is_named(
 # -- pip's settings ---------------------------------------------------------------------------
 
 
-def make_wheel(folder: Path, name: str, needs: str = "") -> None:
-    """A small wheel, and its simple page: all that a company index without JSON API has."""
-    info = f"{name}-1.0.dist-info"
+def make_wheel(folder: Path, name: str, needs: str = "", version: str = "1.0") -> None:
+    """A small wheel on its simple page: all that a company index without JSON API has."""
+    info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": "",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
-    path = folder / "files" / f"{name}-1.0-py3-none-any.whl"
+    path = folder / "files" / f"{name}-{version}-py3-none-any.whl"
     path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(file, text)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     page = folder / "simple" / name.replace("_", "-") / "index.html"
-    page.parent.mkdir(parents=True)
-    page.write_text(f'<a href="/files/{path.name}#sha256={digest}">{path.name}</a>\n')
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with page.open("a") as out:
+        out.write(f'<a href="/files/{path.name}#sha256={digest}">{path.name}</a>\n')
 
 
 @pytest.fixture
@@ -375,6 +376,60 @@ def test_an_index_that_refuses_is_one_sentence_without_the_password(
     assert "the pip: entries cannot be solved" in done.stderr
     assert "wr0ng" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@contextmanager
+def timed(folder: Path, times: dict[str, str]) -> Iterator[str]:
+    """An index that says in JSON when its files were uploaded (PEP 700), beside pages in HTML."""
+    files = [{"filename": name, "upload-time": time, "url": name} for name, time in times.items()]
+    content = json.dumps({"files": files}).encode()
+
+    class Index(Quiet):
+        def do_GET(self) -> None:
+            if "json" not in self.headers["Accept"]:
+                super().do_GET()
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    with loopback.served(folder, Index) as url:
+        yield url
+
+
+def test_a_wheel_that_is_too_new_is_not_chosen_unless_it_is_exempt_or_locked_already(
+    acme: Path, machine: Machine, tmp_path: Path
+) -> None:
+    folder, times = tmp_path / "timed", {}
+    folder.mkdir()
+    for version, month in (("1.0", "01"), ("1.1", "10")):
+        make_wheel(folder, "acme_tool", version=version)
+        times[f"acme_tool-{version}-py3-none-any.whl"] = f"2026-{month}-01T00:00:00.123456Z"
+    limit = "[tool.condaw]\nexclude-newer = 2026-06-01\n"
+    exempt = f"{limit}exclude-newer-package = {{ Acme_Tool = false }}\n"
+    with timed(folder, times) as url:
+        for text, words, wanted in (
+            (limit, [], "+ acme-tool 1.0"),
+            (exempt, ["--upgrade"], "~ acme-tool 1.0 -> 1.1"),
+            (limit, [], "nothing changed"),
+            (limit, ["--upgrade"], "~ acme-tool 1.1 -> 1.0"),
+        ):
+            (acme / "pyproject.toml").write_text(text)
+            done = machine.condaw(acme, "lock", *words, PIP_INDEX_URL=f"{url}/simple")
+            assert wanted in done.stdout.splitlines(), done.stdout + done.stderr
+            assert url not in done.stderr
+
+
+def test_an_index_that_tells_no_times_is_named_once(
+    company: str, acme: Path, machine: Machine
+) -> None:
+    (acme / "pyproject.toml").write_text('[tool.condaw]\nexclude-newer = "7 days"\n')
+    done = machine.condaw(acme, "lock", PIP_INDEX_URL=f"{with_password(company)}/simple")
+    assert "+ acme-base 1.0" in done.stdout, done.stderr
+    assert done.stderr.count(f"{company}/simple does not say when packages were published") == 1
+    assert SECRET not in done.stderr
 
 
 @pytest.mark.parametrize(

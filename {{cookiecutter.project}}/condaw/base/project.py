@@ -60,7 +60,7 @@ def unwritable_cache(error: OSError) -> CannotError:
 def table(project: Project, *names: str) -> dict[str, Any]:
     """Return the table [names...] of pyproject.toml; an empty one if it is not there. Raises
     CannotError if the file cannot be read, or has something else under that name."""
-    found: Any = _pyproject(project)
+    found: Any = toml(project.pyproject)
     for name in names:
         found = found.get(name, {})
         if not isinstance(found, dict):
@@ -82,17 +82,19 @@ def smoke_commands(project: Project) -> list[list[str]]:
     return list(commands)
 
 
-def _pyproject(project: Project) -> dict[str, Any]:
+def toml(file: Path) -> dict[str, Any]:
+    """Return what a TOML file holds; nothing if there is none. Raises CannotError if it cannot be
+    read."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(project.pyproject.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        cause = f"pyproject.toml cannot be read: {error.strerror}"
+        cause = f"{file.name} cannot be read: {error.strerror}"
         raise CannotError(cause, "make it a readable file") from None
     except (ValueError, RecursionError) as error:  # also numbers with thousands of digits
-        raise CannotError(f"pyproject.toml is not valid TOML: {error}", "correct it") from None
+        raise CannotError(f"{file.name} is not valid TOML: {error}", "correct it") from None

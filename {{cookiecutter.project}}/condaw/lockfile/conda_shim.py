@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import rattler
 from rattler import GenericVirtualPackage, PackageName, RepoDataRecord
@@ -18,15 +19,18 @@ from rattler.package.build_string import BuildString
 from condaw.base import process, scripts
 from condaw.base.errors import CannotError, redacted
 from condaw.lockfile import reader
+from condaw.lockfile.cooldown import Cooldown, Exceptions
 from condaw.network import channels
 
 PATIENCE = 300  # seconds that the channels' indexes and the solver may take
 REQUEST = "request.json"  # beside the executable: what conda's command line has no words for
+UNTIMED = "untimed.txt"  # beside it, too: URLs of channels that do not say when they got packages
 
 
-def install(folder: Path, lock: Path, kept: Iterable[str]) -> Path:
-    """Write one that prefers those packages of `lock` whose URLs are in `kept`."""
-    request = {"lock": str(lock), "kept": sorted(kept)}
+def install(folder: Path, lock: Path, kept: Iterable[str], rules: Cooldown) -> Path:
+    """Write one that prefers those packages of `lock` whose URLs are in `kept`, and leaves out what
+    is too new."""
+    request = {"lock": str(lock), "kept": sorted(kept), "rules": rules}
     (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
     return scripts.write(folder, "conda", f"{__name__}:main", Path(sys.executable))
 
@@ -60,15 +64,23 @@ def main() -> None:
 async def _solve(options: argparse.Namespace, subdir: str) -> list[RepoDataRecord]:
     stand_ins = {channel: _virtual_packages(channel, subdir) for channel in options.channel}
     real = [channel for channel, virtual in stand_ins.items() if not virtual]
-    gateway = channels.gateway()
-    return await rattler.solve(
-        real,
+    request = json.loads(Path(sys.argv[0]).with_name(REQUEST).read_text(encoding="utf-8"))
+    gateway, rules = channels.gateway(), Cooldown(*request["rules"])
+    kept = await _kept_records(request, real, subdir, gateway)
+    exceptions = Exceptions(rules, kept, gateway, real)
+    records = await rattler.solve(
+        [*real, exceptions] if rules.newest else real,
         [rattler.MatchSpec(spec) for spec in options.specs],
         gateway=gateway,
         platforms=[subdir, "noarch"],  # type: ignore[list-item]
         virtual_packages=[package for virtual in stand_ins.values() for package in virtual],
-        locked_packages=await _kept_records(real, subdir, gateway),
+        locked_packages=list(kept),
+        exclude_newer=rules.newest,
+        timestamp_policy="allow-missing",
     )
+    with Path(sys.argv[0]).with_name(UNTIMED).open("a", encoding="utf-8") as out:
+        out.writelines(f"{url}\n" for url in exceptions.untimed(records) if rules.newest)
+    return records
 
 
 def _virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
@@ -91,11 +103,10 @@ def _virtual_packages(channel: str, subdir: str) -> list[GenericVirtualPackage]:
 
 
 async def _kept_records(
-    real: Sequence[str], subdir: str, gateway: rattler.Gateway
+    request: dict[str, Any], real: Sequence[str], subdir: str, gateway: rattler.Gateway
 ) -> list[RepoDataRecord]:
     """Return the records that the solver should prefer: none of a lock that is not acceptable. They
     are the channels' own, which hold more than a lock does, unless a channel has lost them."""
-    request = json.loads(Path(sys.argv[0]).with_name(REQUEST).read_text(encoding="utf-8"))
     urls = [str(rattler.Channel(channel).base_url).rstrip("/") for channel in real]
     try:
         packages = reader.read(Path(request["lock"]), subdir, urls) if request["kept"] else []

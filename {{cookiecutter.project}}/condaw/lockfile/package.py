@@ -27,7 +27,7 @@ class Package:
     @property
     def file_name(self) -> str:
         """Return the file name, NAME-VERSION-BUILD with an extension."""
-        return unquote(PurePosixPath(urlsplit(self.url).path).name)
+        return file_name(self.url)
 
     @property
     def stem(self) -> str:
@@ -63,6 +63,11 @@ class Package:
             md5=bytes.fromhex(self.md5) if self.md5 else None,
         )
         return RepoDataRecord(record, self.file_name, url or self.url, self.channel)
+
+
+def file_name(url: str) -> str:
+    """Return the name of the file that `url` is for."""
+    return unquote(PurePosixPath(urlsplit(url).path).name)
 
 
 def this_platform() -> str:

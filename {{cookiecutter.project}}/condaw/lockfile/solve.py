@@ -25,10 +25,11 @@ from conda_lock.src_parser.conda_common import conda_spec_to_versioned_dep
 from conda_lock.virtual_package import FakeRepoData, default_virtual_package_repodata
 from rattler import MatchSpec, Version
 
+from condaw.base.console import note
 from condaw.base.errors import CannotError, redacted
 from condaw.base.process import last_line
 from condaw.base.project import Project
-from condaw.lockfile import conda_shim, diff, environment_yml, reader, satisfies
+from condaw.lockfile import conda_shim, cooldown, diff, environment_yml, reader, satisfies
 from condaw.lockfile.rules import PYPI_NAMES
 from condaw.network import channels, pip_config
 
@@ -102,6 +103,8 @@ def pin(project: Project) -> list[diff.Change]:
     content["platforms"] = platforms
     with tempfile.TemporaryDirectory() as folder:
         scratch = Project(Path(folder))
+        if project.pyproject.exists():  # it may have a cooldown
+            shutil.copyfile(project.pyproject, scratch.pyproject)
         yaml.dump(content, scratch.environment_yml)
         relock(scratch)
         solved = _parse(scratch.lock_file).package
@@ -161,9 +164,13 @@ def _solve(
     # The shim has to find these modules.
     modules = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
     os.environ["PYTHONPATH"] = os.pathsep.join(modules)
-    packages = []
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        shim = conda_shim.install(Path(folder), project.lock_file, {e.url for e in kept})
+    packages, rules, urls = [], cooldown.of(project), {entry.url for entry in kept}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        cooldown.on_indexes(rules, urls) as untimed,
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        shim = conda_shim.install(Path(folder), project.lock_file, urls, rules)
         try:
             for platform in specification.platforms:  # conda-lock would mix up their wheels
                 solved = create_lockfile_from_spec(
@@ -180,8 +187,14 @@ def _solve(
                 )
                 packages += solved.package
         except Exception as error:
-            next_step = "correct environment.yml, or check the network and pip's settings"
-            raise CannotError(_reason(error), f"{next_step}; {UNCHANGED}") from None
+            cause, next_step = _reason(error), "correct environment.yml, or check the network"
+            next_step += " and pip's settings"
+            if rules.newest and cause.startswith("the pip:"):  # rattler says it itself
+                next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
+            raise CannotError(cause, f"{next_step}; {UNCHANGED}") from None
+        untimed.update(Path(folder, conda_shim.UNTIMED).read_text(encoding="utf-8").split())
+    for url in sorted(untimed):
+        note(f"{redacted(url)} does not say when packages were published: they may be brand-new")
     solved.package = packages
     return solved
 

@@ -79,7 +79,7 @@ def has_python(urls: Sequence[str], subdir: str) -> bool:
 
 def mirrors() -> dict[str, list[str]]:
     """Return where to fetch instead of a public URL: as rattler has it, else as conda has it."""
-    settings = _condarc()
+    settings = condarc()
     alias = os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias")
     found = {PUBLIC: str(alias)} if alias else {}
     custom = settings.get("custom_channels")
@@ -112,7 +112,7 @@ def fetched_from(url: str) -> str:
     return url
 
 
-def _condarc() -> dict[str, Any]:
+def condarc() -> dict[str, Any]:
     """Return conda's configuration; files that are nearer to the user come later and win. Source:
     conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to an installation."""
     system = "C:/ProgramData/conda/.condarc" if sys.platform == "win32" else "/etc/conda/.condarc"
