@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from condaw.environment import snapshot, verify
+from condaw.environment.findings import Kind
 from condaw.environment.prefix import File
+
+FILE = File("package", None, None)
 
 
 def test_a_launcher_has_the_same_mode_by_its_path_and_when_it_is_open(
@@ -36,7 +39,7 @@ def test_a_launcher_has_the_same_mode_by_its_path_and_when_it_is_open(
     differing = [
         name
         for name in names
-        if verify._difference(f"{tmp_path}/{name}", File("package", None, None), name, taken)
+        if verify._difference(f"{tmp_path}/{name}", FILE, name, taken, {os.getuid()})
     ]
     assert differing == []
 
@@ -48,3 +51,21 @@ def test_the_read_only_attribute_of_windows_is_not_compared(
     assert snapshot.mode_of("a.py", 0o100444) != snapshot.mode_of("a.py", 0o100666)
     monkeypatch.setattr(snapshot, "IGNORED", 0o222)
     assert snapshot.mode_of("a.py", 0o100444) == snapshot.mode_of("a.py", 0o100666)
+
+
+@pytest.mark.parametrize("recorded", ["", "sha512=abc"])
+def test_a_file_without_a_sha256_in_the_record_of_its_wheel_is_compared(
+    recorded: str, tmp_path: Path
+) -> None:
+    (tmp_path / "conda-meta").mkdir()
+    site, name = tmp_path / "lib", "lib/x.py"
+    (site / "x-1.dist-info").mkdir(parents=True)
+    (site / "x-1.dist-info" / "RECORD").write_text(f"x.py,{recorded},\nx-1.dist-info/RECORD,,\n")
+    (site / "x.py").write_text("good")
+    snapshot.take(tmp_path, site, [name, "lib/x-1.dist-info/RECORD"])
+    taken = snapshot.read(tmp_path)
+    assert taken
+    assert verify._difference(f"{tmp_path}/{name}", FILE, name, taken, {os.getuid()}) is None
+    (site / "x.py").write_text("evil")
+    found = verify._difference(f"{tmp_path}/{name}", FILE, name, taken, {os.getuid()})
+    assert found is Kind.FILE_CHANGED

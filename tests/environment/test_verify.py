@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -139,6 +141,60 @@ def project_link_removed(prefix: Path) -> str:
     return "demo"
 
 
+def record_added(prefix: Path) -> str:
+    """A second record for python that vouches for what is edited."""
+    python = next((prefix / "conda-meta").glob("python-3*.json"))
+    record = json.loads(python.read_text(encoding="utf-8"))
+    name = f"lib/python{VERSION}/colorsys.py"
+    entry = next(e for e in record["paths_data"]["paths"] if e["_path"] == name)
+    entry |= {"sha256": sha256(b"evil").hexdigest(), "size_in_bytes": 4}
+    rewrite(prefix / name, b"evil")
+    (prefix / "conda-meta" / "zz.json").write_text(json.dumps(record), encoding="utf-8")
+    return "conda-meta/zz.json"
+
+
+def dist_info_added(prefix: Path) -> str:
+    (prefix / SITE / "sitecustomize.py").touch()
+    name = f"{SITE}/TextFSM-2.1.0.dist-info/RECORD"
+    (prefix / name).parent.mkdir()
+    (prefix / name).write_text("sitecustomize.py,,\n", encoding="utf-8")
+    return name
+
+
+def variables_set(prefix: Path) -> str:
+    content = '{"env_vars": {"PYTHONPATH": "/evil"}}'
+    (prefix / "conda-meta" / "state").write_text(content, encoding="utf-8")
+    return "conda-meta/state"
+
+
+def variables_of_a_package_added(prefix: Path) -> str:
+    file = prefix / "etc" / "conda" / "env_vars.d" / "evil.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}", encoding="utf-8")
+    return "etc/conda/env_vars.d/evil.json"
+
+
+def folder_opened_to_others(prefix: Path) -> str:
+    (prefix / SITE / "rich").chmod(0o777)
+    return f"{SITE}/rich/"
+
+
+def given_to_another_user(prefix: Path) -> str:
+    path = prefix / SITE / "pluggy" / "__init__.py"
+    rewrite(path, path.read_bytes())
+    os.chown(path, 4321, 4321)
+    return f"{SITE}/pluggy/__init__.py"
+
+
+def capability_given(prefix: Path) -> str:
+    path = prefix / "bin" / "ruff"
+    rewrite(path, path.read_bytes())
+    path.chmod(0o755)
+    # cap_net_bind_service, permitted; see <linux/capability.h>, struct vfs_cap_data.
+    os.setxattr(path, "security.capability", struct.pack("<5I", 0x02000000, 1 << 10, 0, 0, 0))
+    return "bin/ruff"
+
+
 # Each harms something of its own and gives the path or package that the finding has to name.
 DAMAGES: list[tuple[str, Damage]] = [
     ("file-changed", edited(PARAMIKO, lambda content: content[:-1] + b"#")),
@@ -161,7 +217,15 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("package-differs", record_of_another_build),
     ("package-differs", wheel_of_another_version),
     ("project-missing", project_link_removed),
+    ("record-changed", record_added),
+    ("file-changed", lambda _: f"lib/python{VERSION}/colorsys.py"),  # which that one hides
+    ("record-changed", dist_info_added),
+    ("record-changed", variables_set),
+    ("file-foreign", variables_of_a_package_added),
+    ("file-mode", folder_opened_to_others),
 ]
+if sys.platform == "linux" and os.geteuid() == 0:
+    DAMAGES += [("file-mode", given_to_another_user), ("file-mode", capability_given)]
 
 
 def findings(project: Path, machine: Machine) -> list[dict[str, str]]:
@@ -190,6 +254,20 @@ def test_a_finding_says_what_to_do(small_made: Path, machine: Machine) -> None:
         f"condaw: file-changed: iniconfig: {INICONFIG} is not the file that was installed",
         "condaw: 1 finding; to repair: python -m condaw create --repair",
     ]
+
+
+def test_a_record_that_conda_has_written_names_the_same_files(
+    small_made: Path, machine: Machine
+) -> None:
+    """conda leaves the paths of a `noarch: python` package as they are in its archive."""
+    [path] = (small_made / ".conda" / "conda-meta").glob("iniconfig-*.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for entry in record["paths_data"]["paths"]:
+        entry["_path"] = entry["_path"].replace(SITE, "site-packages")
+        entry.pop("sha256_in_prefix", None)
+    path.write_text(json.dumps(record), encoding="utf-8")
+    found = [(f["kind"], f["path"]) for f in findings(small_made, machine)]
+    assert found == [("record-changed", f"conda-meta/{path.name}")]
 
 
 def test_a_day_of_work_leaves_nothing_to_find(made: Path, machine: Machine) -> None:

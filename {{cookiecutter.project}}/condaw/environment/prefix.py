@@ -35,58 +35,71 @@ def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:
 
 
 def walk(prefix: Path) -> Iterator[str]:
-    """Yield every file and symlink below `prefix`, relative to it, except for conda-meta."""
+    """Yield every file, symlink and folder below `prefix`, relative to it; of conda-meta the folder
+    alone. Folders end with a slash."""
     pending = [""]
     while pending:
         folder = pending.pop()
         with os.scandir(f"{prefix}/{folder}") as entries:
             for entry in entries:
+                path = f"{folder}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
-                    if f"{folder}{entry.name}" != META:
-                        pending.append(f"{folder}{entry.name}/")
-                else:
-                    yield f"{folder}{entry.name}"
+                    if path != META:
+                        pending.append(f"{path}/")
+                    path += "/"
+                yield path
 
 
-def conda_records(prefix: Path) -> list[Record]:
-    """Return the records in conda-meta, one for each installed conda package. One that cannot be
-    read is there by its name, without files."""
-    records = []
+def conda_records(prefix: Path, site: Path) -> dict[str, Record]:
+    """Return the records in conda-meta by their paths, one for each installed conda package. One
+    that cannot be read is there by its name, without files. conda itself writes the paths that a
+    package for every Python has in its archive. Source: conda's `conda/common/path/python.py`,
+    get_python_noarch_target_path."""
+    folder, records = site.relative_to(prefix).as_posix(), {}
+    scripts = "Scripts" if folder.startswith("Lib/") else "bin"
     for file in sorted((prefix / META).glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
             if not isinstance(record["name"], str):
                 raise ValueError("not a record of a package")
+            for entry in record["paths_data"]["paths"] if record.get("noarch") == "python" else ():
+                path = entry["_path"].replace("site-packages/", f"{folder}/", 1)
+                if entry["_path"].startswith(("site-packages/", "python-scripts/")):
+                    entry["_path"] = path.replace("python-scripts/", f"{scripts}/", 1)
             dict(_conda_files_of(record))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             record = {"name": file.stem.rsplit("-", 2)[0], "paths_data": {"paths": []}}
-        records.append(record)
+        records[file.relative_to(prefix).as_posix()] = record
     return records
 
 
-def dist_infos(site: Path, prefix: Path, records: Iterable[Record]) -> dict[str, Path]:
-    """Return the `.dist-info` folders that no conda package owns, by the package's name. Source:
-    PyPA specification, recording installed projects."""
+def dist_infos(site: Path, prefix: Path, records: Iterable[Record]) -> dict[str, str]:
+    """Return the names of the packages whose `.dist-info` folders no conda package owns, by the
+    paths of their RECORDs. Source: PyPA specification, recording installed projects."""
     owned = {
         (prefix / entry["_path"]).parent
         for record in records
         for entry in record["paths_data"]["paths"]
         if entry["_path"].endswith((".dist-info/METADATA", ".egg-info/PKG-INFO"))
     }
-    folders = [folder for folder in site.glob("*.dist-info") if folder not in owned]
-    return {canonicalize_name(folder.stem.partition("-")[0]): folder for folder in folders}
+    folders = sorted(folder for folder in site.glob("*.dist-info") if folder not in owned)
+    return {
+        (folder / "RECORD").relative_to(prefix).as_posix(): canonicalize_name(
+            folder.stem.partition("-")[0]
+        )
+        for folder in folders
+    }
 
 
-def recorded_files(
-    records: Iterable[Record], infos: dict[str, Path], site: Path, prefix: Path
-) -> dict[str, File]:
-    """Return the files that conda's records and the RECORDs of wheels name, by path."""
+def files_of(path: str, record: Record | str, prefix: Path) -> dict[str, File]:
+    """Return the files that a package brought, by path. `record` is conda's record in `path`, or
+    the name of a wheel whose RECORD is there."""
+    if isinstance(record, dict):
+        return dict(_conda_files_of(record))
     files: dict[str, File] = {}
-    for record in records:
-        files.update(_conda_files_of(record))
-    for name, folder in infos.items():
-        with contextlib.suppress(csv.Error, ValueError):  # what follows a bad row is unowned
-            files.update(_wheel_files_of(name, folder, site.relative_to(prefix).as_posix()))
+    with contextlib.suppress(csv.Error, ValueError):  # what follows a bad row is unowned
+        for where, file in _wheel_files_of(record, prefix / path, path.rsplit("/", 2)[0]):
+            files[where] = file
     return files
 
 
@@ -111,8 +124,8 @@ def _conda_files_of(record: Record) -> Iterator[tuple[str, File]]:
             yield path, File(record["name"], sha256, size)
 
 
-def _wheel_files_of(name: str, dist_info: Path, site: str) -> Iterator[tuple[str, File]]:
-    for path, value, size in csv.reader(text_of(dist_info / "RECORD").splitlines()):
+def _wheel_files_of(name: str, record: Path, site: str) -> Iterator[tuple[str, File]]:
+    for path, value, size in csv.reader(text_of(record).splitlines()):
         where = os.path.normpath(f"{site}/{path}").replace(os.sep, "/")
         bytes_ = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
         algorithm, _, digest = value.partition("=")

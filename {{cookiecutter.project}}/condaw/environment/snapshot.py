@@ -1,4 +1,4 @@
-"""What no package records of its files: modes, targets of links, and the records themselves.
+"""What no package records: modes, targets of links, hashes of what has none, such as records.
 
 Taken when the environment is made; `verify` compares with it later.
 """
@@ -13,8 +13,10 @@ from pathlib import Path
 
 from condaw.base.layout import META
 from condaw.base.sha256 import sha256_of
+from condaw.environment.prefix import files_of
 
 NAME = f"{META}/condaw.manifest"  # not a `.json`: conda reads each of those as a record
+OBEYED = (f"{META}/state", f"{META}/frozen")
 IGNORED = 0o222 if os.name == "nt" else 0
 """Mode bits to ignore: hard links on Windows share the read-only attribute, which must go first."""
 
@@ -24,14 +26,17 @@ class Snapshot:
     """Paths are relative to the prefix, with forward slashes."""
 
     mode: int  # the mode of most files
-    modes: dict[str, int]  # the mode of every other file
+    folder: int  # the mode of the prefix, and of most folders in it
+    modes: dict[str, int]  # the mode of every other file and folder
     links: dict[str, str]  # what each symlink points to
     records: dict[str, str]
-    """The sha256 of each package's record: conda-meta/*.json and *.dist-info/RECORD."""
+    """The sha256 of each package's record, conda-meta/*.json and *.dist-info/RECORD, and of what
+    conda and `run` obey; empty if that is not there."""
+    hashes: dict[str, str]  # the sha256 of wheels' files that have none in RECORD
 
 
 def take(prefix: Path, site: Path, paths: Iterable[str]) -> None:
-    """Record what `paths`, the files in `prefix`, are like."""
+    """Record what `paths`, the files and folders in `prefix`, are like."""
     links, modes = {}, {}
     for path in paths:
         mode = os.lstat(f"{prefix}/{path}").st_mode
@@ -39,9 +44,16 @@ def take(prefix: Path, site: Path, paths: Iterable[str]) -> None:
             links[path] = os.readlink(f"{prefix}/{path}")  # noqa: PTH115
         else:
             modes[path] = mode_of(path, mode)
-    usual = Counter(modes.values()).most_common(1)[0][0]
-    others = {path: mode for path, mode in modes.items() if mode != usual}
-    snapshot = Snapshot(usual, others, links, record_digests(prefix, site))
+    usual = Counter(mode for path, mode in modes.items() if path[-1] != "/").most_common(1)[0][0]
+    folder = mode_of("", prefix.stat().st_mode)
+    others = {p: mode for p, mode in modes.items() if mode != (folder if p[-1] == "/" else usual)}
+    records = record_digests(prefix, site)
+    hashes: dict[str, str] = {}
+    for record in [path for path in records if path.endswith("/RECORD")]:
+        files = files_of(record, "", prefix).items()
+        bare = [path for path, file in files if path in modes and not file.sha256]
+        hashes |= {path: sha256_of(prefix / path) for path in bare if path not in records}
+    snapshot = Snapshot(usual, folder, others, links, records, hashes)
     (prefix / NAME).write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
 
 
@@ -51,14 +63,16 @@ def read(prefix: Path) -> Snapshot | None:
         found = Snapshot(**json.loads((prefix / NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    whole = all(isinstance(each, dict) for each in (found.modes, found.links, found.records))
-    return found if whole else None
+    mappings = (found.modes, found.links, found.records, found.hashes)
+    return found if all(isinstance(each, dict) for each in mappings) else None
 
 
 def record_digests(prefix: Path, site: Path) -> dict[str, str]:
-    """Return the sha256 of each package's record, by its path."""
+    """Return what a snapshot has as `records`."""
     files = [*(prefix / META).glob("*.json"), *site.glob("*.dist-info/RECORD")]
-    return {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
+    digests = {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
+    obeyed = {path: prefix / path for path in OBEYED}
+    return digests | {path: sha256_of(f) if f.is_file() else "" for path, f in obeyed.items()}
 
 
 def mode_of(path: str, mode: int) -> int:

@@ -32,7 +32,7 @@ IDENTITY = ("version", "build", "sha256", "url")
 """What a conda package's record and its entry in the lock have in common."""
 WORDS = {
     Kind.FILE_CHANGED: "is not the file that was installed",
-    Kind.FILE_MODE: "does not have the mode that it was installed with",
+    Kind.FILE_MODE: "does not have the owner and mode that it was installed with",
 }
 FLAGS = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
 
@@ -41,23 +41,35 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
     """Return every difference between `prefix` and what the lock says about it. `prefix` may still
     be a sibling of the project's own. Raises OSError if it vanishes meanwhile, and CannotError if
     pyproject.toml cannot be read."""
-    records = contents.conda_records(prefix)
     site = contents.site_packages(prefix, packages)
-    wheels = contents.dist_infos(site, prefix, records)
-    conda = {p.name: p for p in packages if p.manager == "conda"}
-    found = {record["name"]: {key: record.get(key) for key in IDENTITY} for record in records}
-    findings = list(_compare_packages(conda, found))
-    pypi = {str(canonicalize_name(p.name)): p for p in packages if p.manager == "pip"}
-    found = {name: {"version": _version(folder)} for name, folder in wheels.items()}
-    if own := canonicalize_name(str(table(project, "project").get("name") or "")):
-        found.pop(own, None)
-        findings += _compare_project(own, wheels.get(own), project.root)
-    findings += _compare_packages(pypi, found)
-    expected = mark_of(prefix, site) | contents.recorded_files(records, wheels, site, prefix)
     taken = snapshot.read(prefix)
     if taken is None:
-        return [*findings, Finding(Kind.RECORD_CHANGED, f"{snapshot.NAME} cannot be read")]
-    findings += _compare_records(taken, snapshot.record_digests(prefix, site), expected)
+        return [Finding(Kind.RECORD_CHANGED, f"{snapshot.NAME} cannot be read")]
+    records = contents.conda_records(prefix, site)
+    wheels = contents.dist_infos(site, prefix, records.values())
+    # The last one wins: what was installed, against a record that somebody has added.
+    known: list[tuple[str, contents.Record | str]] = [*records.items(), *wheels.items()]
+    known.sort(key=lambda item: item[0] in taken.records)
+    names = {path: record if isinstance(record, str) else record["name"] for path, record in known}
+    conda = {p.name: p for p in packages if p.manager == "conda"}
+    found = {
+        names[path]: {key: record.get(key) for key in IDENTITY}
+        for path, record in known
+        if isinstance(record, dict)
+    }
+    findings = list(_compare_packages(conda, found))
+    pypi = {str(canonicalize_name(p.name)): p for p in packages if p.manager == "pip"}
+    found = {names[path]: {"version": _version(path)} for path, _ in known if path in wheels}
+    if own := canonicalize_name(str(table(project, "project").get("name") or "")):
+        found.pop(own, None)
+        folder = next(((prefix / path).parent for path in wheels if names[path] == own), None)
+        findings += _compare_project(own, folder, project.root)
+    findings += _compare_packages(pypi, found)
+    expected = mark_of(prefix, site)
+    for path, record in known:
+        expected |= contents.files_of(path, record, prefix)
+    told = {finding.package for finding in findings}
+    findings += _compare_records(taken, snapshot.record_digests(prefix, site), names, told)
     findings += _compare_files(prefix, expected, taken)
     return findings
 
@@ -79,9 +91,9 @@ def _compare_packages(
                 break
 
 
-def _version(dist_info: Path) -> str:
+def _version(record: str) -> str:
     """Return the version in the name of a `.dist-info` folder, in the form that a lock has."""
-    text = dist_info.stem.partition("-")[2]
+    text = Path(record).parent.stem.partition("-")[2]
     try:
         return str(Version(text))
     except InvalidVersion:
@@ -104,18 +116,20 @@ def _compare_project(name: str, dist_info: Path | None, root: Path) -> Iterator[
 
 
 def _compare_records(
-    taken: Snapshot, found: dict[str, str], expected: dict[str, File]
+    taken: Snapshot, found: dict[str, str], names: dict[str, str], told: set[str | None]
 ) -> Iterator[Finding]:
-    """Yield records that were edited: who changes a file may enter its new hash as well."""
-    for path in sorted(taken.records.keys() & found.keys()):
-        if taken.records[path] != found[path]:
-            owner = expected[path].package if path in expected else Path(path).stem
-            text = f"{path}, a record of what is installed, is not what was written"
+    """Yield records that were edited or added, except for those of packages that were `told`: who
+    changes a file may enter its new hash as well, or write a second record for it."""
+    for path in sorted(found):
+        owner, was = names.get(path), taken.records.get(path)
+        if found[path] != was and (was is not None or owner not in told):
+            text = f"{path} is not what was written when the environment was made"
             yield Finding(Kind.RECORD_CHANGED, text, owner, path)
 
 
 def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> Iterator[Finding]:
-    found = set(contents.walk(prefix))
+    walked = set(contents.walk(prefix))
+    found = {path for path in walked if not path.endswith("/")}
     for path in sorted(expected.keys() - found):
         owner = expected[path].package
         if not path.endswith(".pyc"):
@@ -124,7 +138,13 @@ def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> 
         if not UNOWNED.match(path):
             yield Finding(Kind.FILE_FOREIGN, f"{path} belongs to no package", None, path)
     comparable = [path for path in found & expected.keys() if not _is_rewritten(path, expected)]
-    compared = _compare_contents(str(prefix), comparable, expected, taken)
+    owners = {0, prefix.stat().st_uid}  # root's may be hard links into the cache
+    for path in ("./", *sorted(path for path in walked - found if not UNOWNED.match(path))):
+        status = os.lstat(f"{prefix}/{path}")
+        mode = snapshot.mode_of(path, status.st_mode)
+        if mode != taken.modes.get(path, taken.folder) or status.st_uid not in owners:
+            yield Finding(Kind.FILE_MODE, f"{path} {WORDS[Kind.FILE_MODE]}", None, path)
+    compared = _compare_contents(str(prefix), comparable, expected, taken, owners)
     for path, kind in sorted(compared.items()):
         owner = expected[path].package
         yield Finding(kind, f"{owner}: {path} {WORDS[kind]}", owner, path)
@@ -139,13 +159,17 @@ def _is_rewritten(path: str, files: dict[str, File]) -> bool:
 
 
 def _compare_contents(
-    root: str, paths: Sequence[str], expected: dict[str, File], taken: Snapshot
+    root: str,
+    paths: Sequence[str],
+    expected: dict[str, File],
+    taken: Snapshot,
+    owners: set[int],
 ) -> dict[str, Kind]:
     """Return the kind of finding for each of `paths` that differs. Large files are hashed in a
     thread of their own: hashing a large piece lets other threads run."""
 
     def compare_one(path: str) -> Kind | None:
-        return _difference(f"{root}/{path}", expected[path], path, taken)
+        return _difference(f"{root}/{path}", expected[path], path, taken, owners)
 
     large = {path for path in paths if (expected[path].size or 0) >= LARGE}
     with ThreadPoolExecutor(1) as pool:
@@ -155,7 +179,9 @@ def _compare_contents(
     return {path: kind for path, kind in kinds.items() if kind}
 
 
-def _difference(where: str, file: File, path: str, taken: Snapshot) -> Kind | None:
+def _difference(
+    where: str, file: File, path: str, taken: Snapshot, owners: set[int]
+) -> Kind | None:
     """Return how a file is not what it was; one that cannot be read has changed. There are
     thousands of files, most of them small, so this makes as few system calls as it can: a file
     object for each would cost as much as the hashing."""
@@ -169,12 +195,22 @@ def _difference(where: str, file: File, path: str, taken: Snapshot) -> Kind | No
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return Kind.FILE_CHANGED
-        if file.sha256:
+        if digest := file.sha256 or taken.hashes.get(path):
             if file.size not in (None, status.st_size):
                 return Kind.FILE_CHANGED
-            if sha256_of_open(descriptor, status.st_size) != file.sha256:
+            if sha256_of_open(descriptor, status.st_size) != digest:
                 return Kind.FILE_CHANGED
-        wanted = taken.modes.get(path, taken.mode)
-        return None if snapshot.mode_of(path, status.st_mode) == wanted else Kind.FILE_MODE
+        mode = snapshot.mode_of(path, status.st_mode)
+        if mode != taken.modes.get(path, taken.mode) or status.st_uid not in owners:
+            return Kind.FILE_MODE
+        return Kind.FILE_MODE if mode & 0o111 and _has_capability(descriptor) else None
     finally:
         os.close(descriptor)
+
+
+def _has_capability(descriptor: int) -> bool:
+    """Return whether an open program may do what is root's. Source: capabilities(7)."""
+    try:
+        return "security.capability" in os.listxattr(descriptor)
+    except (AttributeError, OSError):  # not Linux; a file system without attributes
+        return False
