@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from condaw import __version__
 from machine import Machine
 from test_probe import serving
@@ -59,6 +60,18 @@ def test_a_report_can_be_shown_to_anybody(locked: Path, machine: Machine) -> Non
     assert "FAIL index: the proxy 127.0.0.1:1 refuses the connection; next: " in text
     assert "ok   condaw: 0.1.0 in ~/demo" in text.replace(__version__, "0.1.0")
     for secret in ("ada", "s3cret", "bob", "t0ken", str(machine.home)):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("proxy", ["ada:s3cret@127.0.0.1:1", "http://ada:s3/c@r et@127.0.0.1:1"])
+def test_no_password_of_a_proxy_is_in_a_report_however_it_is_written(
+    proxy: str, locked: Path, machine: Machine
+) -> None:
+    env = {**QUIET, "https_proxy": proxy, "PIP_INDEX_URL": "https://b:t0k/en@h.invalid/?sig=t0ken"}
+    text = machine.condaw(locked, "doctor", **env).stdout
+    assert re.search(r"ok   proxy: https through (http://)?127.0.0.1:1\n", text)
+    assert "FAIL index: " in text and "ok   lock: " in text
+    for secret in ("ada", "s3", "r et", "t0k"):
         assert secret not in text
 
 

@@ -50,6 +50,13 @@ class Faulty(Quiet):
         self.end_headers()
         self.wfile.write(content)
 
+    def sign(self, content: bytes) -> None:
+        """Send the client on and on, as to a store that wants a signature."""
+        self.send_response(302)
+        self.send_header("Location", f"{self.path.partition('?')[0]}?X-Amz-Signature=s3cr3t")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def cut(self, content: bytes) -> None:
         self.answer(content[: len(content) // 2], len(content))
         self.wfile.flush()
@@ -62,6 +69,7 @@ SERVERS: dict[str, Callable[[Faulty, bytes], None]] = {
     "503": lambda server, content: server.send_error(503),
     "Invalid": lambda server, content: server.answer(b"<html>log in</html>", 19),
     "end of file": Faulty.cut,
+    "redirect": Faulty.sign,
     "hash mismatch": lambda server, content: server.answer(content[:-9] + bytes(9), len(content)),
 }
 
@@ -80,6 +88,7 @@ def test_a_server_that_fails_leaves_the_old_environment_and_is_told(
             done = fresh.condaw(small, "create", "--repair")
             assert_told(done, cause, "check the network, the proxy and the channel")
             assert "iniconfig-" in done.stderr, cause
+            assert "s3cr3t" not in done.stderr
             assert contents(small) == before, cause
             assert_tidy(small)
         Faulty.fault = None

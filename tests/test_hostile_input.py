@@ -23,8 +23,8 @@ from unittest.mock import patch
 import pytest
 import yaml
 from condaw import bundle
-from condaw.base import console
-from condaw.base.errors import CannotError
+from condaw.base import console, errors
+from condaw.base.errors import CannotError, redacted
 from condaw.base.project import Project, python_in, smoke_commands, table
 from condaw.environment import activation, state, verify
 from condaw.lockfile import environment_yml, reader
@@ -237,6 +237,22 @@ def read_pip_conf(folder: Path, data: bytes) -> None:
     with patch.dict(os.environ, PIP_CONFIG_FILE=str(folder / "pip.conf")):
         env = answered(pip_config.uv_environment) or {}
     assert not [name for name in env if b"\0" in os.fsencode(name + env[name])]
+
+
+SIGNS = st.text("@:/?#[]'()%&=,.~+;!")
+VISIBLE = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=6)
+SECRET = st.tuples(SIGNS | VISIBLE, SIGNS | VISIBLE).map("SECRET".join)
+
+
+@target(st.tuples(SECRET, SECRET, st.from_regex(r"[A-Za-z_-]{1,9}", fullmatch=True)))
+def redact(folder: Path, data: tuple[str, str, str]) -> None:
+    """Whatever a password in a URL is made of, or a parameter is called, it is not shown."""
+    password, value, name = data
+    place = "h.example:8443/a/b"
+    for url in (f"https://ada:{password}@{place}?{name}={value}", f"ada:pwSECRET@{place}"):
+        for text in (url, f"cannot fetch ({url}): refused", f"1. {url}, 2. {url}"):
+            assert "SECRET" not in redacted(text)
+    assert errors.without_user(f"http://ada: {password}@{place}") == f"http://{place}"
 
 
 INVENTORY = {

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from condaw import __version__
 from condaw.base import console, layout, process
-from condaw.base.errors import CannotError, redacted
+from condaw.base.errors import CannotError
 from condaw.environment import state
 
 TYPE_CHECKING = False  # typing is slow to load
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CONDAW_DEBUG"):
             raise
-        cause = redacted(f"{type(error).__name__}: {error}")
+        cause = f"{type(error).__name__}: {error}"
         next_step = "run it again with CONDAW_DEBUG=1, which shows where, and report that"
         if isinstance(error, ImportError):  # something has removed a part of the engine
             next_step = "remove condaw's cache (`doctor` names it), and run the command again"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from condaw import __version__, engine
-from condaw.base.errors import CannotError, redacted
+from condaw.base.errors import CannotError, redacted, without_user
 from condaw.base.project import Project, cache_dir
 from condaw.environment import state
 from condaw.network import pip_config, probe
@@ -63,7 +63,7 @@ def _machine(project: Project) -> Iterator[Check]:
     yield Check("python", python)
     proxies = urllib.request.getproxies()
     direct = proxies.pop("no", "")
-    text = ", ".join(f"{scheme} through {url}" for scheme, url in proxies.items()) or "none is set"
+    text = ", ".join(f"{scheme} through {without_user(url)}" for scheme, url in proxies.items()) or "none is set"
     yield Check("proxy", f"{text}; without it: {direct}" if direct else text)
     free = shutil.disk_usage(project.root).free // 1024**2
     next_step = "" if free > NEEDED else f"make room: {NEEDED} MB are needed"

@@ -4,6 +4,8 @@ import io
 import os
 import sys
 
+from condaw.base.errors import redacted
+
 TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:
     from typing import TextIO
@@ -34,9 +36,10 @@ def warn(text: str, colour: str = "") -> None:
 
 
 def plain(text: str) -> str:
-    """Return `text` as one line without control characters, which are shown as escapes. Names and
+    """Return `text` as one line without secrets, and with escapes for control characters. Names and
     messages from archives, locks and other programs end up in what is printed."""
-    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    shown = redacted(text)
+    shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
     if shown.isprintable():
         return shown
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

@@ -14,6 +14,22 @@ DENIED = (
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY}
 """Error numbers: errno(3), and of Windows ERROR_DISK_FULL, ACCESS_DENIED and SHARING_VIOLATION."""
 
+SECRETS = tuple(
+    (re.compile(pattern), rest)
+    for pattern, rest in (
+        # An @ past the first slash may be of a password with a slash: all of it may be secret.
+        (r"(://)[^\s/?#]*[/?#]\S*@\S*", r"\1*****"),
+        (r"(://)[^\s/?#]*@", r"\1"),
+        # A password with a space, if it does not begin like a port.
+        (r"(://)[^\s/@:?#[]*:(?!\s|\d{1,5}\b)[^\n@]*@\S*", r"\1*****"),
+        # A proxy without a scheme; `pkg:` is a package URL.
+        (r"(?<![^\s'\"(=<])(?!pkg:)[^\s:/@'\"(=<]+:\S*@\S+", "*****"),
+        (r"(://\S*?/t/)[^/\s)'\"]+", r"\1*****"),
+        (r"\?[^\s?=]*=\S*?(?=[])}'\",;:.]*(?:\s|$))", "?*****"),
+    )
+)
+"""Patterns of secrets, and what stays of each."""
+
 
 class CannotError(Exception):
     """Work that could not be done. `cause` is one sentence for people; `next_step` is the command
@@ -26,9 +42,18 @@ class CannotError(Exception):
 
 
 def redacted(text: str) -> str:
-    """Return `text` without the passwords and tokens that URLs in it hold."""
-    text = re.sub(r"(://)[^/@\s]*@", r"\1", text)
-    return re.sub(r"(://\S*?/t/|[?&][\w-]*token=)[^/&\s)'\"]+", r"\1*****", text, flags=re.I)
+    """Return `text` without the passwords and tokens that URLs in it hold: users and passwords,
+    also of a proxy without a scheme; queries, which sign or hold keys; and `/t/TOKEN/` of conda."""
+    for pattern, rest in SECRETS:
+        text = pattern.sub(rest, text)
+    return text
+
+
+def without_user(url: str) -> str:
+    """Return a URL, or a proxy without a scheme, without its user and password, whatever is in
+    them: that it is one URL is known here, so its last @ ends them."""
+    scheme = re.match(r"\w[\w+.-]*://|", url)
+    return scheme[0] + url[scheme.end() :].rpartition("@")[2] if scheme else url
 
 
 def next_step_after(problem: str | OSError, otherwise: str) -> str:

@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import NamedTuple
 
+from condaw.base.errors import redacted
+
 
 class Kind(Enum):
     """The kinds of findings, by their names in `--json` and in the docs."""
@@ -42,4 +44,4 @@ class Finding(NamedTuple):
 
     def as_dict(self) -> dict[str, str | None]:
         """Return the finding as `--json` prints it."""
-        return {**self._asdict(), "kind": self.kind.value}
+        return {**self._asdict(), "kind": self.kind.value, "text": redacted(self.text)}

@@ -10,7 +10,6 @@ from pathlib import Path
 import uv
 
 from condaw.base import process
-from condaw.base.errors import redacted
 from condaw.base.project import Project, cache_dir, python_in, table
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
@@ -125,4 +124,4 @@ def _reason(output: str) -> str:
     """Return the last cause that uv names, which may go over several lines."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     marked = [at for at, line in enumerate(lines) if line.startswith(("error: ", "cause: "))]
-    return redacted(" ".join(lines[marked[-1] if marked else -1 :])) or "no message"
+    return " ".join(lines[marked[-1] if marked else -1 :]) or "no message"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from condaw.base import process
-from condaw.base.errors import redacted
 from condaw.base.project import Project, python_in, smoke_commands
 from condaw.environment import activation
 from condaw.environment.findings import Finding, Kind
@@ -26,7 +25,7 @@ def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
             continue
         reason = output if code is None else f"exit code {code}: {process.last_line(output)}"
         line = shlex.join(command)
-        text = f"`{line}` in smoke of [tool.condaw] failed with {redacted(reason)}"
+        text = f"`{line}` in smoke of [tool.condaw] failed with {reason}"
         text += f"; to see more: python -m condaw run -- {line}"
         findings.append(Finding(Kind.SMOKE_FAILED, text))
     return findings
@@ -43,6 +42,6 @@ def _python(prefix: Path, packages: Sequence[Package]) -> list[Finding]:
     version, _, home = answer.partition(" ")
     if version == wanted and Path(home) == prefix:
         return []
-    said = redacted(process.last_line(answer))
+    said = process.last_line(answer)
     text = f"python {wanted} is locked, but the environment's Python answers: {said}"
     return [Finding(Kind.PYTHON_VERSION, text, "python")]

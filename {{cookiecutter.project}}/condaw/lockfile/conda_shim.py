@@ -17,7 +17,7 @@ from rattler import GenericVirtualPackage, PackageName, RepoDataRecord
 from rattler.package.build_string import BuildString
 
 from condaw.base import process, scripts
-from condaw.base.errors import CannotError, redacted
+from condaw.base.errors import CannotError
 from condaw.lockfile import reader
 from condaw.lockfile.cooldown import Cooldown, Exceptions
 from condaw.network import channels
@@ -53,7 +53,7 @@ def main() -> None:
         packages = [json.loads(record.to_json()) for record in records]
         answer = {"success": True, "actions": {"FETCH": packages}}
     except Exception as error:
-        cause = redacted(" ".join(str(error).split()))  # rattler draws a tree of lines
+        cause = " ".join(str(error).split())  # rattler draws a tree of lines
         if isinstance(error, asyncio.TimeoutError):  # in Python 3.10 not yet the built-in one
             cause = f"the channels gave no answer within {PATIENCE} s: check the network"
         answer = {"success": False, "message": f"{subdir}: {cause}"}

@@ -26,7 +26,7 @@ from conda_lock.virtual_package import FakeRepoData, default_virtual_package_rep
 from rattler import MatchSpec, Version
 
 from condaw.base.console import note
-from condaw.base.errors import CannotError, redacted
+from condaw.base.errors import CannotError
 from condaw.base.process import last_line
 from condaw.base.project import Project
 from condaw.lockfile import conda_shim, cooldown, diff, environment_yml, reader, satisfies
@@ -219,7 +219,7 @@ def _reason(error: Exception) -> str:
         try:
             return str(json.loads(error.stdout)["message"])
         except (ValueError, KeyError):
-            return f"the solver failed: {redacted(last_line(error.stderr))}"
+            return f"the solver failed: {last_line(error.stderr)}"
     text = str(error).replace("-dummy-package-", "environment.yml")
     if isinstance(error, json.JSONDecodeError):
         text = "one of them has no wheel, so its dependencies are unknown"

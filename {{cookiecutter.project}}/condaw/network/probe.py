@@ -8,7 +8,7 @@ import urllib.request
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from condaw.base.errors import redacted
+from condaw.base.errors import without_user
 from condaw.network import pip_config
 
 PATIENCE = 10  # seconds that a server has to answer
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 def ask(url: str) -> Answer:
     """Ask for `url` without its password."""
-    place = redacted(url)
+    place = without_user(url)
     try:
         context = _context()
         with urllib.request.urlopen(place, timeout=PATIENCE, context=context):  # noqa: S310
@@ -63,9 +63,9 @@ def _why(reason: object, url: str) -> tuple[str, str]:
     if isinstance(reason, ssl.SSLCertVerificationError):
         text = f"the certificate of {peer} is not accepted: {reason.verify_message}"
         return text, CERTIFICATE.get(reason.verify_code, ROOTS)
-    proxy = urlsplit(urllib.request.getproxies().get(parts.scheme, ""))
-    if proxy.hostname and not urllib.request.proxy_bypass(peer):
-        peer = f"the proxy {proxy.hostname}:{proxy.port}"
+    proxy = without_user(urllib.request.getproxies().get(parts.scheme, ""))
+    if proxy and not urllib.request.proxy_bypass(peer):
+        peer = f"the proxy {proxy.rpartition('://')[2].strip('/')}"
     if "407" in str(reason):
         return f"{peer} asks for a user and a password", "put them into HTTPS_PROXY, as USER:PASS@"
     if isinstance(reason, socket.gaierror):
