@@ -73,6 +73,9 @@ def test_quiet_says_nothing_and_status_tells_the_states_apart(
     assert "environment-stale" in {f["kind"] for f in json.loads(verified.stdout)["findings"]}
     (small / ".conda" / "conda-meta" / "condaw").unlink()
     assert state() == (DRIFTED, "foreign")
+    for verb in ("status", "verify", "run"):
+        done = machine.condaw(small, verb, *(["true"] if verb == "run" else []))
+        assert "move it away, and run: python -m condaw create" in done.stdout + done.stderr
 
 
 def test_an_environment_that_another_program_has_changed_is_not_ready(
@@ -196,6 +199,9 @@ def test_run_ends_as_the_command_ends_and_finds_it_in_the_environment(
     assert missing.returncode == CANNOT
     assert "no-such-program" in missing.stderr
     assert "Traceback" not in missing.stderr
+    # Python ignores SIGPIPE; what it starts must not.
+    piped = machine.condaw(shown, "run", "--", "bash", "-o", "pipefail", "-c", "yes | head -1")
+    assert (piped.returncode, piped.stdout) == (141, "y\n")
 
 
 def test_the_working_directory_does_not_matter(
@@ -267,3 +273,11 @@ def test_a_reader_that_goes_away_is_no_failure_worth_a_word(shown: Path, machine
     command = f'"{sys.executable}" -m condaw status | true'
     done = machine.run("bash", "-c", command, cwd=shown)
     assert done.stderr == ""
+
+
+def test_a_closed_output_changes_no_exit_code(shown: Path, locked: Path, machine: Machine) -> None:
+    for project, code in ((shown, OK), (locked, DRIFTED)):
+        for closed in (">&-", ">&- 2>&-"):
+            command = f'"{sys.executable}" -m condaw status {closed}'
+            done = machine.run("sh", "-c", command, cwd=project)
+            assert (done.returncode, done.stderr) == (code, "")

@@ -14,6 +14,8 @@ from machine import Machine
 from test_probe import serving
 
 # An index on this machine; without proxies, which belong to who runs the tests.
+EVERY = {"condaw", "python", "cache", "disk", "proxy", "index", "engine"}
+EVERY |= {"lock", "channel", "environment"}
 QUIET = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")
 
 
@@ -29,8 +31,7 @@ def checks(project: Path, machine: Machine, **extra: str) -> dict[str, dict[str,
 def test_a_healthy_project_passes_every_check(shown: Path, machine: Machine) -> None:
     found = checks(shown, machine)
     assert all(check["ok"] for check in found.values())
-    machines = {"condaw", "python", "cache", "disk", "proxy", "index", "engine"}
-    assert set(found) == machines | {"lock", "channel", "environment"}
+    assert set(found) == EVERY
 
 
 def test_a_missing_environment_is_told_with_its_command(locked: Path, machine: Machine) -> None:
@@ -73,6 +74,31 @@ def test_no_password_of_a_proxy_is_in_a_report_however_it_is_written(
     assert "FAIL index: " in text and "ok   lock: " in text
     for secret in ("ada", "s3", "r et", "t0k"):
         assert secret not in text
+
+
+BROKEN = {
+    "channel": {"CONDARC": "{tmp}/condarc"},
+    "index": {"PIP_CONFIG_FILE": "{tmp}/condarc"},
+    "proxy": {"https_proxy": "http://[", "http_proxy": "http://["},
+    "home": {"HOME": "/dev/null/home", "CONDAW_CACHE": ""},
+    "lock": {"PYTHONPATH": "{tmp}/broken"},
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_there_is_a_report_whatever_is_broken(
+    name: str, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "condarc").write_text("[broken", encoding="utf-8")
+    # What loads on a folder that is mounted noexec.
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "rattler.py").write_text("raise ImportError('failed to map segment')")
+    env = {key: value.format(tmp=tmp_path) for key, value in BROKEN[name].items()}
+    found = checks(locked, machine, **env)
+    assert name in ("proxy", "home") or not found[name]["ok"]
+    assert set(found) - {"index"} == EVERY - {"index"}
+    assert found["environment"]["text"] == "missing: there is no environment yet"
+    assert all(check["next_step"] for check in found.values() if not check["ok"])
 
 
 def test_a_lock_that_lacks_what_is_asked_for_is_told(project: Path, machine: Machine) -> None:

@@ -49,3 +49,9 @@ def test_a_failed_smoke_command_is_not_forgotten(small: Path, machine: Machine) 
     done = machine.condaw(small, "create")
     assert (done.returncode, "installing" in done.stderr) == (0, False)
     assert machine.condaw(small, "status").returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is of Linux")
+def test_a_line_of_the_loader_is_no_wrong_python(shown: Path, machine: Machine) -> None:
+    done = machine.condaw(shown, "verify", LD_PRELOAD="/nowhere/gone.so")
+    assert done.returncode == 0, done.stderr

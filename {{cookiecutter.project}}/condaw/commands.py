@@ -35,7 +35,6 @@ exit codes:
   3  cannot: the work could not be done; the last lines say why, and what to run next
   `run` and `shell` end with the exit code of what they ran.
 """
-CREATE = "run: python -m condaw create"
 
 Command = Callable[[argparse.Namespace], int]
 COMMANDS: dict[Command, dict[str, dict[str, Any]]] = {}
@@ -196,7 +195,7 @@ def _examined() -> tuple[list[Finding], str]:
     """Return all findings about the environment, and what to say if there are none."""
     word, reason = state.state()
     if word in ("missing", "foreign"):
-        raise CannotError(reason, CREATE)
+        raise CannotError(reason, state.next_step(word))
     project, packages = _locked()
     from condaw.environment import verify
     from condaw.environment.findings import Finding, Kind
@@ -226,7 +225,7 @@ def do_status(options: argparse.Namespace) -> int:
         prefix = os.path.join(layout.ROOT, layout.PREFIX)
         _print_json({"state": word, "reason": reason, "prefix": prefix})
     elif not ready or not options.quiet:
-        _print(word, f": {reason}" if ready else f": {reason}; {CREATE}", good=ready)
+        _print(word, f": {reason}" if ready else f": {reason}; {state.next_step(word)}", good=ready)
     return OK if ready else DRIFTED
 
 
@@ -392,7 +391,7 @@ def _usable_prefix() -> Path:
     there."""
     word, reason = state.state()
     if word in ("missing", "foreign", "broken"):
-        raise CannotError(reason, CREATE)
+        raise CannotError(reason, state.next_step(word))
     if word != "ready":
         console.note(f"the environment is {word} ({reason}); to renew it: python -m condaw create")
     return _project().prefix

@@ -43,16 +43,17 @@ def examine(project: Project) -> list[Check]:
     """Return everything worth knowing before asking for help, in the order of its need. Each check
     stands alone: what breaks one does not stop the rest."""
     found: list[Check] = []
-    for name, checks in (
-        ("cache", _machine(project)),
-        ("index", _index(project)),
-        ("lock", _engine_lock_and_channels(project)),
-        ("environment", _environment()),
-    ):
+    for check in (_machine, _cache, _index, _engine, _lock, _channel, _environment):
+        name = check.__name__.strip("_")
         try:
-            found += checks
+            found += check(project)
         except CannotError as error:
             found.append(Check(name, error.cause, error.next_step))
+        except ImportError as error:  # a part is missing, or the cache is mounted noexec
+            step = "remove condaw's cache, or set CONDAW_CACHE to a folder where programs may run"
+            found.append(Check(name, f"condaw's engine cannot be loaded: {error}", step))
+        except Exception as error:
+            found.append(Check(name, f"{type(error).__name__}: {error}", "correct what this names"))
     return found
 
 
@@ -63,14 +64,19 @@ def _machine(project: Project) -> Iterator[Check]:
     yield Check("python", python)
     proxies = urllib.request.getproxies()
     direct = proxies.pop("no", "")
-    text = ", ".join(f"{scheme} through {without_user(url)}" for scheme, url in proxies.items()) or "none is set"
+    shown = [f"{scheme} through {without_user(url)}" for scheme, url in proxies.items()]
+    text = ", ".join(shown) or "none is set"
     yield Check("proxy", f"{text}; without it: {direct}" if direct else text)
     free = shutil.disk_usage(project.root).free // 1024**2
     next_step = "" if free > NEEDED else f"make room: {NEEDED} MB are needed"
     yield Check("disk", f"{free} MB free", next_step)
+
+
+def _cache(_: Project) -> Iterator[Check]:
     folder = cache_dir()
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if os.access(nearest, os.W_OK):
+    # Of Path, exists() raises PermissionError in a folder of another user.
+    exists = os.path.exists
+    if os.access(next(path for path in (folder, *folder.parents) if exists(path)), os.W_OK):
         yield Check("cache", str(folder))
     else:
         next_step = "make it writable, or set CONDAW_CACHE to another folder"
@@ -89,27 +95,44 @@ def _index(project: Project) -> Iterator[Check]:
         yield Check("index", *probe.ask(url))
 
 
-def _engine_lock_and_channels(project: Project) -> Iterator[Check]:
-    in_place = engine.importable(engine.ENGINE)
-    if not in_place and not engine.folder(engine.ENGINE).is_dir():
+def _engine(_: Project) -> Iterator[Check]:
+    if not _fetched():
         yield Check("engine", "not fetched yet", "run: python -m condaw create")
-        return  # without it, the lock cannot be read
-    yield Check("engine", "in this Python" if in_place else str(engine.folder(engine.ENGINE)))
+    elif engine.importable(engine.ENGINE):
+        yield Check("engine", "in this Python")
+    else:
+        yield Check("engine", str(engine.folder(engine.ENGINE)))
+
+
+def _fetched() -> bool:
+    """Return whether the engine is there: without it, nothing can read a lock or .condarc."""
+    return engine.importable(engine.ENGINE) or engine.folder(engine.ENGINE).is_dir()
+
+
+def _lock(project: Project) -> Iterator[Check]:
+    if not _fetched():
+        return
     engine.load(engine.ENGINE)
-    from condaw.lockfile import environment_yml, package, reader, satisfies
-    from condaw.network import channels
+    from condaw.lockfile import package, reader, satisfies
 
     packages = reader.locked_packages(project)
     if unmet := satisfies.unmet(project, packages):
         yield Check("lock", "; ".join(unmet), "run: python -m condaw lock")
     else:
         yield Check("lock", f"{len(packages)} packages for {package.this_platform()}")
+
+
+def _channel(project: Project) -> Iterator[Check]:
+    if not _fetched():
+        return
+    from condaw.lockfile import environment_yml
+    from condaw.network import channels
+
     for url in environment_yml.channel_urls(project):
         place = f"{channels.fetched_from(url)}/noarch/repodata.json"
         yield Check("channel", *probe.ask(place))
 
 
-def _environment() -> Iterator[Check]:
+def _environment(_: Project) -> Iterator[Check]:
     word, reason = state.state()
-    next_step = "" if word == "ready" else "run: python -m condaw create"
-    yield Check("environment", f"{word}: {reason}", next_step)
+    yield Check("environment", f"{word}: {reason}", state.next_step(word))

@@ -18,7 +18,10 @@ quiet = False  # set by `--quiet`: progress and good news are not printed; failu
 
 
 def tolerate_any_letter() -> None:
-    """Let stdout and stderr show what their encoding does not have as escapes."""
+    """Let stdout and stderr show what their encoding does not have as escapes. If one is closed, as
+    by `>&-`, what is printed there goes nowhere: the exit code still says how it went."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a test may have put another in its place
             stream.reconfigure(errors="backslashreplace")

@@ -85,10 +85,15 @@ def attached(command: Sequence[str], env: Mapping[str, str]) -> int:
 def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """End as `command`: replaced by it, or, on Windows, waiting for it and passing its code on.
     Raises OSError if the program cannot be started."""
+    import signal
+
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":
         finish(attached(command, env))
+    # Python ignores these, and what is ignored stays so. Source: signal(7), execve(2).
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
     os.execvpe(command[0], list(command), dict(env))  # noqa: S606
 
 

@@ -39,9 +39,10 @@ def _python(prefix: Path, packages: Sequence[Package]) -> list[Finding]:
         answer = process.run([*start, "-c", IDENTITY]).stdout.strip()
     except OSError as error:
         answer = error.strerror or "no answer"
-    version, _, home = answer.partition(" ")
-    if version == wanted and Path(home) == prefix:
-        return []
+    for line in answer.splitlines():  # a loader or a sanitizer may have a word of its own
+        version, _, home = line.partition(" ")
+        if version == wanted and Path(home) == prefix:
+            return []
     said = process.last_line(answer)
     text = f"python {wanted} is locked, but the environment's Python answers: {said}"
     return [Finding(Kind.PYTHON_VERSION, text, "python")]

@@ -80,6 +80,12 @@ def left_out(root: Folder = ROOT) -> list[str]:
     return os.fsdecode(_content(os.path.join(root, PREFIX, META), WITHOUT) or b"").split()
 
 
+def next_step(word: str) -> str:
+    """Return what to do in a state; nothing if it is `ready`."""
+    away = "move it away, and " if word == "foreign" else ""
+    return "" if word == "ready" else f"{away}run: python -m condaw create"
+
+
 def nothing_to_do(without: list[str], root: Folder = ROOT) -> str:
     """Return why `create` has nothing to do; empty if it has, or if a killed run left something."""
     if any(os.path.lexists(os.path.join(root, name)) for name in (layout.STAGING, layout.RETIRED)):

@@ -194,7 +194,7 @@ def _solve(
             raise CannotError(cause, f"{next_step}; {UNCHANGED}") from None
         untimed.update(Path(folder, conda_shim.UNTIMED).read_text(encoding="utf-8").split())
     for url in sorted(untimed):
-        note(f"{redacted(url)} does not say when packages were published: they may be brand-new")
+        note(f"{url} does not say when packages were published: they may be brand-new")
     solved.package = packages
     return solved
 
