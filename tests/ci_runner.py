@@ -56,16 +56,24 @@ def github(workspace: Path, workflow: str, name: str) -> Job:
         }
 
     file = workspace / ".github" / "workflows" / workflow
-    job = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"][name]
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    job = document["jobs"][name]
     given = {"RUNNER_TEMP": str(temporary), "GITHUB_SHA": "0" * 40}
-    everywhere = {**given, **expanded(job.get("env", {}))}
+    given["GITHUB_STEP_SUMMARY"] = str(temporary / "summary.md")
+    everywhere = {**given, **expanded(document.get("env", {})), **expanded(job.get("env", {}))}
+    steps = [step for step in job["steps"] if "uses" not in step]
+    assert not [step for step in steps if {"if", "working-directory"} & set(step)]
+    # GitHub's documentation of `shell`: without one it is `bash -e`, with bash also pipefail.
+    assert {step.get("shell", "bash") for step in steps} == {"bash"}
+    pipefail = {True: "set -o pipefail\n", False: ""}
     scripts = {
-        step.get("name", step["run"]): (step["run"], everywhere | expanded(step.get("env", {})))
-        for step in job["steps"]
-        if "uses" not in step
+        step.get("name", step["run"]): (
+            pipefail["shell" in step] + step["run"],
+            everywhere | expanded(step.get("env", {})),
+        )
+        for step in steps
     }
-    assert not [step for step in job["steps"] if {"if", "shell", "working-directory"} & set(step)]
-    return Job(scripts, ("-e",))  # GitHub's documentation of `shell`: without one it is `bash -e`
+    return Job(scripts, ("-e",))
 
 
 def gitlab(workspace: Path, origin: Path, name: str) -> Job:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import actions
 import yaml
 from ci_runner import TOKEN, Job, Service, github, gitlab
 from machine import ROOT, Machine
@@ -82,17 +83,52 @@ def test_steps_that_windows_runs_too_are_single_commands_without_a_shells_syntax
                 assert not set(script.strip()) & set("\n$'\"\\|<>&;"), script
 
 
+def test_a_lock_that_was_forgotten_is_told_first_and_on_one_system(bake: Bake) -> None:
+    workflow = load(bake() / ".github" / "workflows" / "ci.yml")
+    jobs = workflow["jobs"]
+    assert (jobs["lock"]["runs-on"], jobs["test"]["needs"]) == ("ubuntu-latest", "lock")
+    # Whatever the default branch is called, pushes to it are checked.
+    assert "branches" not in workflow[True]["push"]  # YAML 1.1 reads `on` as true
+    assert "github.event.repository.default_branch" in jobs["lock"]["if"]
+
+
+def test_the_actions_of_generated_workflows_are_kept_fresh_with_the_templates_own(
+    tmp_path: Path,
+) -> None:
+    folders = ROOT / ".github", ROOT / "{{cookiecutter.project}}" / ".github"
+    own, generated = (actions.pins(folder / "workflows") for folder in folders)
+    assert generated.keys() <= own.keys()
+    paths = [
+        Path(shutil.copytree(each / "workflows", tmp_path / str(n)))
+        for n, each in enumerate(folders)
+    ]
+    for path in paths[0].iterdir():
+        text = path.read_text(encoding="utf-8")
+        fresh = text.replace(own["actions/cache"], f"{'1' * 40} # v7.0.0")
+        path.write_text(fresh, encoding="utf-8")
+    actions.copy(*paths)
+    assert actions.pins(paths[1]) == {**generated, "actions/cache": f"{'1' * 40} # v7.0.0"}
+
+
 def test_both_services_run_the_same_checks_and_cache_what_condaw_caches(bake: Bake) -> None:
     project = bake(project="a")
-    job = load(project / ".github/workflows/ci.yml")["jobs"]["test"]
+    workflow = load(project / ".github/workflows/ci.yml")
     pipeline = load(bake(project="b", ci="gitlab") / ".gitlab-ci.yml")
-    assert pipeline["test"]["script"] == [step["run"] for step in job["steps"] if "run" in step]
-    [cache] = [step["with"] for step in job["steps"] if "cache@" in step.get("uses", "")]
-    assert job["env"]["CONDAW_CACHE"] == "${{ github.workspace }}/" + cache["path"]
-    [path] = pipeline["cache"]["paths"]
-    assert pipeline["variables"]["CONDAW_CACHE"] == f"$CI_PROJECT_DIR/{path}"
-    for pattern in [*re.findall(r"'([^']+)'", cache["key"]), *pipeline["cache"]["key"]["files"]]:
-        assert list(project.glob(pattern)), pattern
+    for name in ("lock", "test"):
+        steps = workflow["jobs"][name]["steps"]
+        commands = re.findall(
+            r"python -m [^|\n]*[^|\n ]", "\n".join(s.get("run", "") for s in steps)
+        )
+        assert commands == pipeline[name]["script"]
+        [cache] = [step["with"] for step in steps if "cache@" in step.get("uses", "")]
+        assert workflow["env"]["CONDAW_CACHE"] == "${{ github.workspace }}/" + cache["path"]
+        theirs = pipeline[name].get("cache", pipeline["cache"])
+        [path] = theirs["paths"]
+        assert pipeline["variables"]["CONDAW_CACHE"] == f"$CI_PROJECT_DIR/{path}"
+        for pattern in [*re.findall(r"'([^']+)'", cache["key"]), *theirs["key"]["files"]]:
+            assert list(project.glob(pattern)), pattern
+    # After a relock, what has not changed is in the cache already.
+    assert cache["key"].startswith(cache["restore-keys"])
     # GitLab relocks only on a schedule that may push.
     assert "rules" not in pipeline["test"]
     scheduled = '$CI_PIPELINE_SOURCE == "schedule" && $RELOCK_TOKEN'
@@ -111,8 +147,11 @@ def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
     job = github(second, "ci.yml", "test")
     for done in (fetched, service.run(second, job, **dead, NO_PROXY="")):
         assert done.code == 0, done.output
-        for sign in ("created and verified", "All checks passed", " passed in ", "fresh"):
+        for sign in ("created and verified", "All checks passed", " passed in "):
             assert sign in done.output
+    summary = first.with_name(f"{first.name}-temp") / "summary.md"
+    assert " passed in " in summary.read_text(encoding="utf-8")
+    assert 'failures="0"' in (first / "report.xml").read_text(encoding="utf-8")
     (second / "src" / "demo" / "cli.py").write_text("import os\n", encoding="utf-8")
     assert service.run(second, job).code != 0
 
