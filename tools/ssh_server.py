@@ -13,7 +13,7 @@ from types import ModuleType
 import paramiko
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "{{cookiecutter.project}}" / "src" / "{{cookiecutter.package}}" / "loopback.py"
+SOURCE = ROOT / "{{cookiecutter.project}}" / "tests" / "ssh_devices.py"
 UPTIME = " 09:41:07 up 51 days,  3:07,  1 user,  load average: 0.08, 0.03, 0.01"
 
 
@@ -41,7 +41,7 @@ def ssh_server(folder: Path) -> Iterator[Server]:
 
 
 def _loopback() -> ModuleType:
-    """Return the sample's module. It holds no Jinja, so it can be loaded where it is."""
+    """Return the module of its tests. It holds no Jinja, so it can be loaded where it is."""
     spec = importlib.util.spec_from_file_location("sample_loopback", SOURCE)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -31,6 +31,7 @@ PACKAGES = Path(tempfile.mkdtemp(prefix="sample-"))
 atexit.register(shutil.rmtree, PACKAGES, ignore_errors=True)
 shutil.copytree(SOURCE, PACKAGES / "sample", ignore=shutil.ignore_patterns("__pycache__"))
 sys.path[:0] = [str(PACKAGES), str(ROOT / "benchmarks")]
+sys.path.append(str(SOURCE.parents[1] / "tests"))  # for ssh_devices, the server of its own tests
 
 import farm as benchmark  # type: ignore[import-not-found]  # noqa: E402
 

@@ -93,16 +93,6 @@ def test_a_dask_cluster_shares_the_work(farm: Farm, tmp_path: Path) -> None:
     assert sorted(row.name for row in rows) == sorted(farm.names)
 
 
-def test_what_is_not_installed_is_a_usage_error(user: Home) -> None:
-    (user.path / "keyring.py").write_text("raise ImportError('No module named keyring')\n")
-
-    result = user.ssh_uptime("web", "--keyring")
-
-    assert result.code == 2
-    assert "No module named keyring" in result.err
-    assert len(result.err.splitlines()) == 1
-
-
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_a_program_may_bring_its_own_executor(farm: Farm, tmp_path: Path, kind: str) -> None:
     from sample.fleet import collect

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from sample.loopback import Device, serve
+from ssh_devices import Device, serve
 from ssh_servers import Home
 
 PASSWORD = "correct horse battery"

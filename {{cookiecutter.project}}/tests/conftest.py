@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package }}.loopback import Device, serve
+from ssh_devices import Device, serve
 
 PASSWORD = "correct horse"
 OUTPUTS = Path(__file__).parent / "outputs"

@@ -21,7 +21,7 @@ from {{ cookiecutter.package }}.devices import DEVICES, duration, read
 from {{ cookiecutter.package }}.failures import Failure
 from {{ cookiecutter.package }}.fleet import collect
 from {{ cookiecutter.package }}.hostkeys import Line, Trust
-from {{ cookiecutter.package }}.loopback import Device
+from ssh_devices import Device
 from {{ cookiecutter.package }}.targets import Target
 
 EXPECTED = {

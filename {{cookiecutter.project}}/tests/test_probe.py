@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import PASSWORD
 
-from {{ cookiecutter.package }}.loopback import Device
+from ssh_devices import Device
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[[Device], int]

@@ -7,22 +7,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from getpass import getpass
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+from .failures import UsageError, plain
+
+if TYPE_CHECKING:  # the rest is imported where it is used: the help is fast
     from .fleet import Row
-    from .targets import Password, Target
+    from .targets import Target
 
 FINE, SOME_FAILED, USAGE, SIGNALLED = 0, 1, 2, 128
 
-_END = """Passwords come from the inventory, the variable SSH_UPTIME_PASSWORD, the keyring or a
-prompt, never from a flag. Exit code: 0 all fine, 1 some failed, 2 usage, 130 interrupted."""
+_END = """Passwords come from the inventory, the variable SSH_UPTIME_PASSWORD or a prompt, never
+from a flag. Exit code: 0 all fine, 1 some failed, 2 usage, 130 interrupted."""
 
 _FLAGS: dict[str, dict[str, Any]] = {
     "hosts": {"nargs": "*", "metavar": "HOST", "help": "[user@]host[:port], or a name in FILE"},
@@ -36,7 +37,6 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--device-type": {"metavar": "TYPE", "help": "device type, for hosts that name none (linux)"},
     "--key": {"dest": "key_file", "metavar": "FILE", "help": "private key to log in with"},
     "--ask-password": {"action": "store_true", "help": "ask for a password, even with keys"},
-    "--keyring": {"action": "store_true", "help": "take passwords from the system's keyring"},
     "--keep-trying": {"action": "store_true", "help": "go on with a secret that hosts refuse"},
     "--ssh-config": {"metavar": "FILE", "help": "'none', or a file instead of ssh's own"},
     "--known-hosts": {"metavar": "FILE", "help": "instead of your known_hosts and the system's"},
@@ -67,61 +67,65 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--accept-new and --insecure exclude each other")
     if not all(0 < number < 65536 for number in (args.workers, args.timeout, args.port or 22)):
         parser.error("--workers, --timeout and --port are from 1 to 65535")
-    from .failures import UsageError, plain
-
     try:
         return _run(args)
-    except ImportError as error:  # keyring is installed by who wants it
-        print(f"ssh-uptime: {error}: install it in this environment", file=sys.stderr)
     except (UsageError, OSError) as error:
         print(f"ssh-uptime: {plain(str(error))}", file=sys.stderr)
     except KeyboardInterrupt as stopped:
-        return SIGNALLED + _signal(stopped)
+        return SIGNALLED + _number(stopped)
     return USAGE
 
 
 def _run(args: argparse.Namespace) -> int:
-    from . import hostkeys, output
-    from .fleet import collect
-
-    _end_as_ctrl_c()
-    began = time.monotonic()
-    targets = _targets(args)
-    known_hosts = {target.name: target.known_hosts for target in targets}
-    rows: list[Row] = []
-    stopped = 0
-    pool = ThreadPoolExecutor(args.workers)
-    try:
-        coming = collect(targets, pool, args.timeout, args.keep_trying)
-        for row in output.progress(coming, len(targets)):
-            rows.append(row)
-            if row.learned:
-                try:
-                    hostkeys.read(known_hosts[row.name]).add(row.learned)
-                except OSError as error:
-                    print(f"the key of {row.name} was not kept: {error}", file=sys.stderr)
-    except KeyboardInterrupt as interrupt:
-        stopped = _signal(interrupt)
-    pool.shutdown(wait=False, cancel_futures=True)
-    _write(args, output.in_order(rows))
-    if stopped:
-        print(f"interrupted: {len(rows)} of {len(targets)} hosts were done", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(SIGNALLED + stopped)  # Python would wait for the threads, and their sessions
-    if len(rows) > 1:
-        print(output.summary(rows, time.monotonic() - began), file=sys.stderr)
-    return FINE if all(row.ok for row in rows) else SOME_FAILED
-
-
-def _write(args: argparse.Namespace, rows: "list[Row]") -> None:
     from . import output
 
+    _end_as_ctrl_c()
+    began, stopped = time.monotonic(), 0
+    targets, rows = _targets(args), list["Row"]()
+    pool = ThreadPoolExecutor(args.workers)
+    try:
+        for row in _collected(args, targets, pool):
+            rows.append(row)
+    except KeyboardInterrupt as interrupt:
+        stopped = _number(interrupt)
+    pool.shutdown(wait=False, cancel_futures=True)
+    rows, fine = output.in_order(rows), sum(row.ok for row in rows)
     if args.output == "table":
         colour = not args.file and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         text = output.table(rows, args.algorithms, colour)
     else:
         text = output.FORMS[args.output](rows)
     output.write(text, args.file)
+    if stopped:
+        print(f"interrupted: {len(rows)} of {len(targets)} hosts were done", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(SIGNALLED + stopped)  # Python would wait for the threads, and their sessions
+    if len(rows) > 1:
+        said = f"{fine} of {len(rows)} hosts answered, {len(rows) - fine} failed"
+        print(f"{said}, in {time.monotonic() - began:.1f} s", file=sys.stderr)
+    return FINE if fine == len(rows) else SOME_FAILED
+
+
+def _collected(
+    args: argparse.Namespace, targets: "list[Target]", pool: ThreadPoolExecutor
+) -> "Iterable[Row]":
+    """Yield the rows, with a bar on stderr if that is a terminal, and keep first host keys."""
+    from . import hostkeys
+    from .fleet import collect
+
+    rows: Iterable[Row] = collect(targets, pool, args.timeout, args.keep_trying)
+    if len(targets) > 1 and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        rows = track(rows, "hosts", len(targets), console=Console(stderr=True), transient=True)
+    files = {target.name: target.known_hosts for target in targets}
+    for row in rows:
+        yield row
+        try:
+            hostkeys.read(files[row.name]).add(row.learned)
+        except OSError as error:
+            print(f"the key of {row.name} was not kept: {error}", file=sys.stderr)
 
 
 def _end_as_ctrl_c() -> None:
@@ -136,14 +140,13 @@ def _end_as_ctrl_c() -> None:
             signal.signal(number, interrupt)
 
 
-def _signal(interrupt: KeyboardInterrupt) -> int:
+def _number(interrupt: KeyboardInterrupt) -> int:
     return int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
 
 
 def _targets(args: argparse.Namespace) -> "list[Target]":
     """Find what is wrong with the command line before any host is asked."""
     from . import inventory, targets
-    from .failures import UsageError
 
     if args.insecure:
         print("WARNING: --insecure: host keys are NOT checked", file=sys.stderr)
@@ -163,24 +166,17 @@ def _targets(args: argparse.Namespace) -> "list[Target]":
     entries = inventory.read(args.hosts, args.inventory or [])
     if not entries:
         raise UsageError(f"no hosts in {', '.join(args.inventory)}")
-    return targets.resolve(entries, options, _passwords(args.keyring, args.ask_password))
+    ask = functools.cache(lambda: getpass("Password (empty for none): "))
+    given = os.environ.get("SSH_UPTIME_PASSWORD")
+
+    def password(user: str, host: str, needed: bool) -> str | None:
+        typed = not given and (args.ask_password or (needed and _at_keyboard())) and ask()
+        return given or typed or None
+
+    return targets.resolve(entries, options, password)
 
 
 def _at_keyboard() -> bool:
     """Return whether somebody can type. On Windows, isatty() is also true for NUL."""
     is_nul = os.name == "nt" and isinstance(getattr(sys.stdin.buffer, "raw", None), io.FileIO)
     return sys.stdin.isatty() and not is_nul
-
-
-def _passwords(keyring: bool, always: bool) -> "Password":
-    """Return what finds a password: the variable, the keyring if asked, a prompt if needed."""
-    stored: Callable[..., str | None]
-    stored = import_module("keyring").get_password if keyring else lambda *_: None
-    ask = functools.cache(lambda: getpass("Password (empty for none): "))
-
-    def find(user: str, host: str, needed: bool) -> str | None:
-        found = os.environ.get("SSH_UPTIME_PASSWORD") or stored("ssh-uptime", f"{user}@{host}")
-        found = found or stored("ssh-uptime", user)
-        return found or (ask() if always or (needed and _at_keyboard()) else "") or None
-
-    return find

@@ -15,46 +15,40 @@ from netmiko.exceptions import NetmikoBaseException, ReadException
 from .failures import Failure, last_line
 from .session import Session
 
-MOST = 1_000_000
-"""Characters of an answer. A device that prints more is not asked for the right thing."""
-
 
 class Channel(SSHChannel):
     """netmiko's channel, which notices the end of a session and an answer without end."""
 
-    def __init__(self, shell: paramiko.Channel, encoding: str) -> None:
-        """Wrap the channel of a shell."""
+    def __init__(self, shell: paramiko.Channel, encoding: str, most: int) -> None:
+        """Wrap the channel of a shell, for at most `most` characters."""
         super().__init__(shell, encoding)
         self.shell = shell
+        self.most = most
         self.seen = ""
 
     def read_channel(self) -> str:
         """Return what is there. Raises ReadException at the end of the session, and Failure."""
         output = str(super().read_channel())
         self.seen += output
-        if len(self.seen) > MOST:
+        if len(self.seen) > self.most:
             raise Failure("parse", "it prints without end: check the device type")
         if not output and self.shell.closed:
             raise ReadException("the device closed the session")
         return output
 
 
-def send_command(session: Session, command: str) -> str:
+def send_command(session: Session, command: str, most: int) -> str:
     """Type a command at the prompt and return the answer. Raises Failure."""
     target = session.target
+    who = {"host": target.host, "username": target.username, "password": target.password}
     try:
         connection = ConnectHandler(
-            **target.settings,
-            device_type=target.device_type,
-            host=target.host,
-            username=target.username,
-            password=target.password,
-            auto_connect=False,
+            **target.settings, **who, device_type=target.device_type, auto_connect=False
         )
     except (TypeError, ValueError) as error:
         raise Failure("config", f"netmiko refuses these settings: {error}") from None
     try:
-        prompt = _prepare(session, connection)
+        prompt = _prepare(session, connection, most)
         return str(connection.send_command(command, prompt, read_timeout=session.left()))
     except (NetmikoBaseException, ReadException) as error:
         reason = last_line(str(error))
@@ -63,7 +57,7 @@ def send_command(session: Session, command: str) -> str:
         connection.disconnect()
 
 
-def _prepare(session: Session, connection: BaseConnection) -> str:
+def _prepare(session: Session, connection: BaseConnection, most: int) -> str:
     """Open a shell, prepare it for a program, and return a pattern for its prompt.
 
     These are the steps of netmiko's establish_connection, on a transport that is logged in.
@@ -72,7 +66,7 @@ def _prepare(session: Session, connection: BaseConnection) -> str:
     shell.get_pty("vt100", 511, 1000)
     shell.invoke_shell()
     connection.remote_conn, connection.remote_conn_pre = shell, None
-    connection.channel = channel = Channel(shell, connection.encoding)
+    connection.channel = channel = Channel(shell, connection.encoding, most)
     try:
         connection.special_login_handler()
         redispatch(connection, session.target.device_type)  # reads the prompt, stops the pager

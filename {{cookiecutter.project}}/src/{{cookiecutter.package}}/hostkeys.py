@@ -80,9 +80,9 @@ class KnownHosts:
         return Trust(name, (*self._plain.get(name, ()), *others), mode)
 
     def add(self, line: str) -> None:
-        """Append the line of a first key, unless its name has one. Raises OSError."""
+        """Append the line of a first key, if any, unless its name has one. Raises OSError."""
         fields, file = line.split(), self.files[0]
-        if fields[0] in self._plain:
+        if not fields or fields[0] in self._plain:
             return
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = file.read_text("utf-8", "replace") if file.exists() else ""

@@ -3,15 +3,36 @@
 All become entries of netmiko's format: a name, and arguments of its ConnectHandler.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from . import other_inventories, yaml_lines
 from .failures import UsageError
-from .hosts import is_host, parse
-from .yaml_lines import Entries, Entry, Groups, Mapping
 
-__all__ = ["parse", "read"]
+Entry = dict[str, Any]
+"""Arguments of netmiko's ConnectHandler."""
+Entries = dict[str, Entry]
+Groups = dict[str, list[str]]
+"""The members of each group: hosts, or other groups."""
+
+_HOST = re.compile(
+    r"(?:(?P<username>[^@:\s]+)@)?"
+    r"(?:\[(?P<v6>[\w.:%]+)\]|(?P<bare>[\da-fA-F]*:[\da-fA-F]*:[\w.:%]*)|(?P<host>\w[\w.-]*))"
+    r"(?::(?P<port>\d{1,5}))?"
+)
+
+
+def parse(text: str) -> Entry:
+    """Read `[user@]host[:port]`; an IPv6 address with a port has brackets. Raises UsageError."""
+    found = _HOST.fullmatch(text)
+    if not found or not 0 < int(found["port"] or 22) < 65536:
+        user, _, host = text.rpartition("@")
+        shown = f"...@{host}" if ":" in user else text  # what follows the colon is a password
+        raise UsageError(f"expected [user@]host[:port], not {shown!r}")
+    entry: Entry = {"host": found["v6"] or found["bare"] or found["host"]}
+    entry |= {"username": found["username"]} if found["username"] else {}
+    return entry | ({"port": int(found["port"])} if found["port"] else {})
 
 
 def read(arguments: list[str], files: Iterable[str]) -> Entries:
@@ -22,127 +43,45 @@ def read(arguments: list[str], files: Iterable[str]) -> Entries:
     hosts: Entries = {}
     groups: Groups = {}
     for file in files:
-        read_file = _structured if Path(file).is_dir() or _is_structured(file) else _hosts_file
-        more, names = read_file(file)
+        more, names = _file(Path(file))
         for name, entry in more.items():
             if hosts.setdefault(name, entry) != entry:
                 raise UsageError(f"{file}: {name!r} is in another inventory too, and differs")
         for name, members in names.items():
             groups[name] = [*groups.get(name, []), *members]
     groups.setdefault("all", list(hosts))
-    if not arguments:
-        return hosts
-    chosen: Entries = {}
+    chosen: Entries = {} if arguments else hosts
     for argument in arguments:
         if hosts and argument in groups:
-            chosen |= {name: hosts[name] for name in _members(argument, hosts, groups)}
+            chosen |= {name: hosts[name] for name in _members(argument, groups) if name in hosts}
         else:
             chosen[argument] = hosts.get(argument) or parse(argument)
     return chosen
 
 
-def _members(group: str, hosts: Entries, groups: Groups) -> list[str]:
-    """Return the hosts of a group and of the groups in it; a group may be in itself."""
-    found, names = [group], []
-    for name in found:  # grows
-        found += [member for member in groups.get(name, []) if member not in found]
-        names += [name] if name in hosts else []
+def _members(group: str, groups: Groups) -> list[str]:
+    """Return what is in a group and in the groups in it; a group may be in itself."""
+    found = {group: None}
+    for name in (names := [group]):  # grows
+        names += [member for member in groups.get(name, []) if member not in found]
+        found |= dict.fromkeys(names)
     return names
 
 
-def _is_structured(file: str) -> bool:
-    return Path(file).suffix.lower() in (".yml", ".yaml", ".json")
+def _file(path: Path) -> tuple[Entries, Groups]:
+    if path.is_dir() or path.suffix.lower() in (".yml", ".yaml", ".json"):
+        from .inventory_files import read_file  # YAML, where there is some
 
-
-def _hosts_file(file: str) -> tuple[Entries, Groups]:
+        return read_file(path)
     entries: Entries = {}
-    for number, line in enumerate(Path(file).read_text("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
         host, *more = line.partition("#")[0].split() or [""]
-        if len(more) > 1:
-            expected = "[user@]host[:port] [device_type]"
-            raise UsageError(f"{file}:{number}: expected {expected}, not {len(more) + 1} words")
         try:
-            entry = parse(host) if host else {}
+            if len(more) > 1:
+                raise UsageError(f"expected [user@]host[:port] [device_type], not {line!r}")
+            entry = (parse(host) if host else {}) | ({"device_type": more[0]} if more else {})
+            if host and entries.setdefault(host, entry) != entry:
+                raise UsageError(f"{host!r} has another device type above")
         except UsageError as error:
-            raise UsageError(f"{file}:{number}: {error}") from None
-        entry |= {"device_type": more[0]} if more else {}
-        if host and entries.setdefault(host, entry) != entry:
-            raise UsageError(f"{file}:{number}: {host!r} has another device type above")
+            raise UsageError(f"{path}:{number}: {error}") from None
     return entries, {}
-
-
-def _structured(file: str) -> tuple[Entries, Groups]:
-    """Read an inventory of netmiko, nornir (its folder, or its hosts file) or Ansible."""
-    folder = Path(file) if Path(file).is_dir() else Path(file).parent
-    path = folder / "hosts.yaml" if Path(file).is_dir() else Path(file)
-    top = yaml_lines.load(path)
-    try:
-        if other_inventories.is_ansible(top):
-            return other_inventories.ansible(top)
-        if other_inventories.is_nornir(top):
-            return other_inventories.nornir(top, folder)
-        return _netmiko(top)
-    except (AttributeError, LookupError, TypeError, ValueError):  # a list for a text, for example
-        expected = "an inventory of netmiko, nornir or Ansible, and something in it is none"
-        raise UsageError(f"{path}:1: expected {expected}") from None
-
-
-def _netmiko(top: Mapping) -> tuple[Entries, Groups]:
-    """Read netmiko's own: names with settings, and lists of names."""
-    meta = top.pop("__meta__", {})
-    groups = {name: entry for name, entry in top.items() if isinstance(entry, list)}
-    hosts: Entries = {}
-    for name, entry in top.items():
-        if name in groups:
-            for member in entry:
-                if str(member) not in top:
-                    raise top.error(name, f"the name of a host or a group, not {member!r}")
-            groups[name] = [str(member) for member in entry]
-        elif isinstance(entry, Mapping):
-            hosts[name] = _checked(entry, top.lines[name])
-        else:
-            raise top.error(name, "settings with host: under a name, or a list for a group")
-    return _decrypted(hosts, meta) if meta.get("encryption") else hosts, groups
-
-
-def _checked(entry: Mapping, line: int) -> Entry:
-    """Return the settings of a host with the types that netmiko wants. Raises UsageError."""
-    found = {key: value for key, value in entry.items() if value is not None}
-    found |= {key: entry.texts[key] for key in _TEXTS if key in entry.texts}
-    address = found.pop("ip", None)
-    host = found.setdefault("host", address)
-    if not is_host(host):
-        line = entry.lines.get("host", line)
-        raise UsageError(f"{entry.file}:{line}: expected host: with a name or an address")
-    for key in found:
-        if key not in _COMMON and key not in _settings():
-            raise entry.error(key, f"a setting of netmiko's ConnectHandler, not {key!r}")
-    if "port" in found:
-        if not str(found["port"]).isdecimal() or not 0 < int(found["port"]) < 65536:
-            raise entry.error("port", f"a number from 1 to 65535 as port, not {found['port']!r}")
-        found["port"] = int(found["port"])
-    return found
-
-
-_TEXTS = ("host", "ip", "username", "password", "secret", "passphrase", "key_file", "device_type")
-_COMMON = {*_TEXTS, "port", "use_keys"}
-
-
-def _settings() -> Iterable[str]:
-    import inspect
-
-    from netmiko import BaseConnection
-
-    return inspect.signature(BaseConnection).parameters
-
-
-def _decrypted(hosts: Entries, meta: Mapping) -> Entries:
-    """Return the hosts with the values in plain text that netmiko's tools have encrypted."""
-    from netmiko.encryption_handling import decrypt_config, get_encryption_key
-
-    kind = str(meta.get("encryption_type", "fernet"))
-    try:
-        return decrypt_config(hosts, get_encryption_key(), kind)
-    except Exception as error:  # cryptography and netmiko raise many kinds
-        said = str(error) or "NETMIKO_TOOLS_KEY is wrong"
-        raise UsageError(f"{meta.file}:1: cannot decrypt a value: {said}") from error

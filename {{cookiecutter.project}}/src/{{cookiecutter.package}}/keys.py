@@ -5,15 +5,16 @@ import copy
 import functools
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization as stored
 
 from .failures import UsageError
-
-Keys = tuple[paramiko.PKey, ...]
 
 
 @dataclass(frozen=True)
@@ -24,64 +25,66 @@ class KeyFile:
     certificates: tuple[str, ...] = ()
     passphrase: str | None = field(default=None, repr=False)
 
-    def load(self) -> Keys:
-        """Return what to log in with: the key with each certificate, then the key alone.
-
-        Decryption takes a tenth of a second by design, so the result is kept, for all hosts.
-        Raises UsageError.
-        """
-        found = _load(self)
-        if isinstance(found, UsageError):
-            raise found
-        return found
-
-    def usable(self) -> bool:
-        """Tell whether the key can be used: from its file, or because ssh-agent has it."""
-        return self.public() in agent_keys() or not isinstance(_load(self), UsageError)
-
-    def public(self) -> bytes:
-        """Return the public key from the file beside it, which is never encrypted, or b""."""
-        return _public(self.path)
-
 
 @functools.cache
-def _load(key: KeyFile) -> Keys | UsageError:
-    try:
-        plain = _read(key)
-    except UsageError as error:
-        return error
-    plain.public_blob = None  # paramiko looked for a certificate beside the key
-    public = plain.asbytes()[4 + len(plain.get_name()) :]
+def load(file: KeyFile) -> tuple[paramiko.PKey, ...]:
+    """Return what to log in with: the key with each certificate, then alone. Raises UsageError."""
+    key = _read(file.path, file.passphrase)
+    numbers = key.asbytes()[4 + len(key.get_name()) :]
     certified = []
-    for file in dict.fromkeys((*key.certificates, f"{key.path}-cert.pub")):
-        if Path(file).is_file():
-            both = copy.copy(plain)
-            both.load_certificate(file)
-            if both.public_blob and public in both.public_blob.key_blob:  # else another key's
+    for certificate in dict.fromkeys((*file.certificates, f"{file.path}-cert.pub")):
+        if Path(certificate).is_file():
+            both = copy.copy(key)
+            with suppress(ValueError):  # it belongs to another kind of key
+                both.load_certificate(certificate)
+            if both.public_blob and numbers in both.public_blob.key_blob:  # else to another key
                 certified.append(both)
-    return (*certified, plain)
-
-
-def _read(key: KeyFile) -> paramiko.PKey:
-    try:
-        try:
-            return paramiko.PKey.from_path(key.path)
-        except (TypeError, paramiko.PasswordRequiredException):
-            if not key.passphrase:
-                advice = "set SSH_UPTIME_PASSPHRASE, or add the key to ssh-agent"
-                raise UsageError(f"{key.path} is encrypted: {advice}") from None
-        try:
-            return paramiko.PKey.from_path(key.path, key.passphrase.encode())  # type: ignore[arg-type]
-        except (ValueError, paramiko.SSHException):
-            raise UsageError(f"{key.path}: the passphrase is wrong") from None
-    except OSError as error:
-        raise UsageError(f"{key.path} cannot be read: {error.strerror}") from None
-    except (ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType):
-        raise UsageError(f"{key.path} is not a private key that can be used here") from None
+    return (*certified, key)
 
 
 @functools.cache
-def _public(path: str) -> bytes:
+def problem(file: KeyFile) -> str:
+    """Return why a key cannot be used, or ""; one that ssh-agent has needs no passphrase."""
+    try:
+        if public(file.path) not in agent_keys():
+            load(file)
+        return ""
+    except UsageError as error:
+        return str(error)
+
+
+def _read(path: str, passphrase: str | None) -> paramiko.PKey:
+    """Return a key, decrypted once: that takes a tenth of a second, and paramiko does it twice."""
+    try:
+        data = Path(path).read_bytes()
+        read = stored.load_pem_private_key
+        if b"BEGIN OPENSSH" in data:
+            read = stored.load_ssh_private_key
+        try:
+            key = read(data, None)
+        except TypeError:
+            if not passphrase:
+                advice = "set SSH_UPTIME_PASSPHRASE, or add the key to ssh-agent"
+                raise UsageError(f"{path} is encrypted: {advice}") from None
+            try:
+                key = read(data, passphrase.encode())
+            except ValueError:
+                raise UsageError(f"{path}: the passphrase is wrong") from None
+        form = (stored.Encoding.PEM, stored.PrivateFormat.OpenSSH, stored.NoEncryption())
+        text = key.private_bytes(*form).decode()
+        for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+            with suppress(paramiko.SSHException):
+                return kind.from_private_key(StringIO(text))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        pass
+    raise UsageError(f"{path} is not a private key that can be used here")
+
+
+@functools.cache
+def public(path: str) -> bytes:
+    """Return the public key from the file beside a key, which is never encrypted, or b""."""
     try:
         return base64.b64decode(Path(f"{path}.pub").read_text("utf-8").split()[1])
     except (OSError, ValueError, IndexError):
@@ -108,15 +111,15 @@ def candidates(
     First those of the agent that have a file, then the agent's others (not if `listed_only`,
     which is IdentitiesOnly), then files that the agent does not have.
     """
-    listed = {file.public() for file in files} - {b""}
+    listed = {public(file.path) for file in files} - {b""}
     with ExitStack() as stack:
-        held: Keys = ()
+        held: tuple[paramiko.PKey, ...] = ()
         if agent:  # a connection for each session, as paramiko does not lock it
             held = stack.enter_context(closing(paramiko.Agent())).get_keys()
         for key in sorted(held, key=lambda key: key.asbytes() not in listed):
             if key.asbytes() in listed or not listed_only:
                 yield key
         for file in files:
-            found = _load(file)
-            if file.public() not in {key.asbytes() for key in held} and isinstance(found, tuple):
-                yield from found
+            with suppress(UsageError):  # it may be on another machine
+                if public(file.path) not in {key.asbytes() for key in held}:
+                    yield from load(file)

@@ -5,9 +5,7 @@ import io
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .failures import plain
@@ -45,31 +43,14 @@ def write(text: str, file: str | None) -> None:
         new.unlink(missing_ok=True)
 
 
-def progress(rows: Iterable[Row], total: int) -> Iterable[Row]:
-    """Return the same rows, with a bar on stderr if that is a terminal."""
-    if total < 2 or not sys.stderr.isatty():
-        return rows
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(rows, "hosts", total, console=Console(stderr=True), transient=True)
-
-
-def summary(rows: Sequence[Row], seconds: float) -> str:
-    """Return the last line: how many hosts were fine, how many failed, and how long it took."""
-    fine = sum(row.ok for row in rows)
-    return f"{fine} of {len(rows)} hosts answered, {len(rows) - fine} failed, in {seconds:.1f} s"
-
-
 def table(rows: Sequence[Row], algorithms: bool = False, colour: bool = False) -> str:
     """Return a table for people; `algorithms` adds a column for each that was agreed on."""
-    lines = [["HOST", "UPTIME", *(("KEX", "HOST KEY", "CIPHER") if algorithms else ()), ""]]
+    lines = [("HOST", "UPTIME", *(("KEX", "HOST KEY", "CIPHER") if algorithms else ()), "")]
     for row in rows:
         minutes = (row.uptime_seconds or 0) // 60
         uptime = f"{minutes // 1440}d {minutes // 60 % 24:2}h {minutes % 60:02}m"
         agreed = (row.kex, row.host_key, row.cipher) if algorithms else ()
-        lines.append([row.name, uptime if row.ok else str(row.error), *agreed])
-        lines[-1].append(row.text or row.detail)
+        lines.append((row.name, row.error or uptime, *agreed, row.text or row.detail))
     widths = [max(len(plain(cell)) for cell in column) for column in zip(*lines, strict=True)]
     shown = []
     for line, failed in zip(lines, [False, *(not row.ok for row in rows)], strict=True):
@@ -80,56 +61,43 @@ def table(rows: Sequence[Row], algorithms: bool = False, colour: bool = False) -
     return "\n".join(shown)
 
 
-def _dicts(rows: Sequence[Row]) -> list[dict[str, object]]:
-    inner = ("learned", "login")
-    return [{key: v for key, v in asdict(row).items() if key not in inner} for row in rows]
-
-
 def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, _dicts([Row("", "", "")])[0], lineterminator="\n")
+    writer = csv.DictWriter(text, Row("", "", "").shown(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_dicts(rows))
+    writer.writerows(row.shown() for row in rows)
     return text.getvalue().rstrip("\n")
-
-
-_METRICS: dict[str, tuple[str, Callable[[Row], float | None], tuple[str, ...]]] = {
-    "up": ("Whether the host gave its uptime.", lambda row: int(row.ok), ()),
-    "seconds": ("The uptime of the host.", lambda row: row.uptime_seconds, ()),
-    "probe_seconds": ("How long it took to ask.", lambda row: row.elapsed, ()),
-    "failure": (
-        "Why it failed; the kinds are in the manual.",
-        lambda r: 1 - r.ok or None,
-        ("error",),
-    ),
-    "algorithms": (
-        "The algorithms of SSH that were agreed on.",
-        lambda row: 1 if row.kex else None,
-        ("kex", "host_key", "cipher"),
-    ),
-}
 
 
 def _prom(rows: Sequence[Row]) -> str:
     """Return metrics for node_exporter's textfile collector."""
-    lines = []
-    for name, (text, value_of, more) in _METRICS.items():
-        lines += [f"# HELP ssh_uptime_{name} {text}", f"# TYPE ssh_uptime_{name} gauge"]
+    lines: list[str] = []
+
+    def metric(name: str, text: str, value: Callable[[Row], float | None], *labels: str) -> None:
+        lines.extend((f"# HELP ssh_uptime_{name} {text}", f"# TYPE ssh_uptime_{name} gauge"))
         for row in rows:
-            labels = ",".join(map(_label, ("name", "host", "device_type", *more), [row] * 9))
-            if (value := value_of(row)) is not None:
-                lines.append(f"ssh_uptime_{name}{{{labels}}} {value}")
+            if (number := value(row)) is not None:
+                shown = [_label(row, label) for label in ("name", "host", "device_type", *labels)]
+                lines.append(f"ssh_uptime_{name}{{{','.join(shown)}}} {number}")
+
+    metric("up", "Whether the host gave its uptime.", lambda row: int(row.ok))
+    metric("seconds", "The uptime of the host.", lambda row: row.uptime_seconds)
+    metric("probe_seconds", "How long it took to ask.", lambda row: row.elapsed)
+    why = "Why it failed; the kinds are in the manual."
+    metric("failure", why, lambda row: 1 if row.error else None, "error")
+    agreed = "The algorithms of SSH that were agreed on."
+    names = ("kex", "host_key", "cipher")
+    metric("algorithms", agreed, lambda row: 1 if row.kex else None, *names)
     return "\n".join(lines)
 
 
-def _label(name: str, row: Row) -> str:
-    value = plain(str(getattr(row, name)))
-    return f'{name}="{value.translate({92: chr(92) * 2, 34: chr(92) + chr(34)})}"'
+def _label(row: Row, name: str) -> str:
+    value = plain(str(getattr(row, name))).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{value}"'
 
 
-FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
-    "table": table,
-    "json": lambda rows: json.dumps(_dicts(rows), indent=2, ensure_ascii=False),
-    "csv": _csv,
-    "prom": _prom,
-}
+def _json(rows: Sequence[Row]) -> str:
+    return json.dumps([row.shown() for row in rows], indent=2, ensure_ascii=False)
+
+
+FORMS = {"table": table, "json": _json, "csv": _csv, "prom": _prom}

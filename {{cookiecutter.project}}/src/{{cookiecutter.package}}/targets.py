@@ -13,8 +13,8 @@ from typing import Any
 from . import hostkeys, ssh_config
 from .failures import UsageError
 from .hostkeys import Trust
-from .keys import KeyFile, agent_keys
-from .yaml_lines import Entries
+from .inventory import Entries
+from .keys import KeyFile, agent_keys, load, problem
 
 _DEFAULTS = [f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")]
 # Settings that are used for the login, so netmiko does not get them.
@@ -90,13 +90,18 @@ def _target(
         value = (section.get(key) or ["none"])[0]
         return default if value.lower() == "none" else value
 
-    host = configured("hostname", str(entry["host"]))
+    host = configured("hostname", entry["host"])
     port = int(entry.get("port") or configured("port", "22"))
     user = str(entry.get("username") or configured("user", getpass.getuser()))
-    expand = functools.partial(_expand, host=host, port=port, user=user, name=str(entry["host"]))
+    tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": entry["host"]}
+    tokens |= {"d": str(Path.home()), "u": getpass.getuser()}
+
+    def expand(text: str) -> str:  # the tokens of ssh_config(5) that make sense here
+        return re.sub("%([%a-z])", lambda found: tokens.get(found[1], found[0]), text)
+
     files = _key_files(entry, section, expand, options.passphrase)
-    agent = bool(entry.get("allow_agent", True) and agent_keys())
-    agent = agent and section.get("identityagent") != ["none"]
+    agent = entry.get("allow_agent", True) and section.get("identityagent") != ["none"]
+    agent = bool(agent and agent_keys())
     known = tuple(
         _home(expand(file))
         for key in ("userknownhostsfile", "globalknownhostsfile")
@@ -106,39 +111,27 @@ def _target(
     secret = entry.get("password")
     if secret is None:
         secret = password(user, host, not (files or agent))
-    trust = hostkeys.read(known).trust(host, port, configured("hostkeyalias") or None, options.mode)
+    proxy = configured("proxycommand")
+    if "%r" in proxy and not re.fullmatch(r"[\w.@+-]*", user):  # a shell will read it
+        raise UsageError(f"{user!r} cannot be put into a ProxyCommand")
+    jumps = configured("proxyjump")
     return Target(
         name=name,
         host=host,
         port=port,
         username=user,
-        device_type=str(entry.get("device_type") or "linux").removesuffix("_ssh"),
-        trust=trust,
+        device_type=entry.get("device_type", "linux").removesuffix("_ssh"),
+        trust=hostkeys.read(known).trust(
+            host, port, configured("hostkeyalias") or None, options.mode
+        ),
         password=None if secret is None else str(secret),
         keys=files,
         agent=agent,
         identities_only=bool(entry.get("key_file")) or configured("identitiesonly") == "yes",
-        proxy=_proxy(configured("proxycommand"), expand, user)
-        or _jump(configured("proxyjump"), host, port, options, known),
+        proxy=expand(proxy) or (jumps and _jump(jumps, host, port, options, known)),
         settings={key: value for key, value in entry.items() if key not in _OURS},
         known_hosts=known,
     )
-
-
-def _proxy(text: str, expand: Callable[[str], str], user: str) -> str:
-    """Return the proxy command, which a shell will read; a host's name cannot hold any of it."""
-    if "%r" in text and not re.fullmatch(r"[\w.@+-]*", user):
-        raise UsageError(f"{user!r} cannot be put into a ProxyCommand")
-    return expand(text)
-
-
-def _expand(text: str, host: str, port: int, user: str, name: str) -> str:
-    """Replace the tokens of ssh_config(5) that make sense in file names and commands."""
-    if "%" not in text:
-        return text
-    tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": name}
-    tokens |= {"d": str(Path.home()), "u": getpass.getuser()}
-    return re.sub("%([%a-z])", lambda found: tokens.get(found[1], found[0]), text)
 
 
 def _key_files(
@@ -148,19 +141,14 @@ def _key_files(
     passphrase: str | None,
 ) -> tuple[KeyFile, ...]:
     """Return the keys that can be used. One that was named must be usable; defaults need not."""
+    named = entry.get("key_file")
+    names = [named] if named else map(expand, section.get("identityfile", _DEFAULTS))
+    certificates = tuple(_home(expand(file)) for file in section.get("certificatefile", []))
     phrase = entry.get("passphrase") or passphrase
-    certificates = tuple(_home(expand(c)) for c in section.get("certificatefile", []))
-
-    def key(file: str) -> KeyFile:
-        return KeyFile(_home(file), certificates, phrase and str(phrase))
-
-    if entry.get("key_file"):
-        named = key(str(entry["key_file"]))
-        if not named.usable():
-            named.load()  # raises what is wrong with it
-        return (named,)
-    found = [key(expand(file)) for file in section.get("identityfile", _DEFAULTS)]
-    return tuple(key for key in found if Path(key.path).is_file() and key.usable())
+    files = [KeyFile(_home(file), certificates, phrase) for file in names]
+    if named and problem(files[0]):
+        load(files[0])  # raises it
+    return tuple(file for file in files if not problem(file))
 
 
 @functools.cache
@@ -170,16 +158,14 @@ def _home(file: str) -> str:
 
 def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, ...]) -> str:
     """Return the ssh command that goes through ProxyJump. It asks nothing, so keys must do."""
-    if not jumps:
-        return ""
     *first, last = jumps.split(",")
     strict = {"strict": "yes", "accept-new": "accept-new", "insecure": "no"}[options.mode]
     files = " ".join(_home(file) for file in known)
     command = ["ssh", "-W", f"[{host}]:{port}", "-oBatchMode=yes"]
+    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={files}"]
     own = Path.home() / ".ssh" / "config"
     config = options.ssh_config or (str(own) if own.is_file() else "")
     command += ["-F", config] if config else []
-    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={files}"]
     command += ["-J", ",".join(first)] if first else []
     user, at, address = last.removeprefix("ssh://").rpartition("@")
     if address.count(":") > 1 and not address.startswith("["):

@@ -1,4 +1,4 @@
-"""An SSH server on loopback that plays a device: for the self-test, and for the tests."""
+"""An SSH server on loopback that plays a device."""
 
 import socket
 import threading
