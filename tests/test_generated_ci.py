@@ -17,7 +17,10 @@ from machine import ROOT, Machine
 Bake = Callable[..., Path]
 SCRIPTS = Path(sys.executable).parent
 GITHUB_LINTERS = [
-    ["jactionlint", "--strict-exit", f"--shellcheck={SCRIPTS / 'shellcheck'}"],
+    [
+        *("jactionlint", "--strict-exit", f"--shellcheck={SCRIPTS / 'shellcheck'}"),
+        "--ignore=duplicate-triggers",  # it does not see that the first job's `if` prevents them
+    ],
     ["zizmor", "--offline", "--quiet", "--no-progress", "--persona=auditor"],
     ["check-jsonschema", "--builtin-schema=vendor.github-workflows"],
     ["check-jsonschema", "--builtin-schema=custom.github-workflows-require-timeout"],
@@ -88,7 +91,7 @@ def test_a_lock_that_was_forgotten_is_told_first_and_on_one_system(bake: Bake) -
     jobs = workflow["jobs"]
     assert (jobs["lock"]["runs-on"], jobs["test"]["needs"]) == ("ubuntu-latest", "lock")
     # Whatever the default branch is called, pushes to it are checked.
-    assert "branches" not in workflow[True]["push"]  # YAML 1.1 reads `on` as true
+    assert workflow[True]["push"] is None  # YAML 1.1 reads `on` as true
     assert "github.event.repository.default_branch" in jobs["lock"]["if"]
 
 
