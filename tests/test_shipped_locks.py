@@ -13,6 +13,7 @@ from condaw.base.project import Project
 from condaw.lockfile import environment_yml, reader
 from locks import PROFILES, SHIPPED
 from machine import Machine
+from rattler import LockFile
 from test_solve import CHECK_INPUT_HASH
 
 PLATFORMS = ["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"]
@@ -56,6 +57,11 @@ def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_aske
     stub.chmod(0o755)
     theirs = machine.run(*CHECK_INPUT_HASH, "--conda", stub, cwd=project)
     assert f"Spec hash already locked for {PLATFORMS}. Skipping solve." in theirs.stderr
+
+
+def test_rattler_reads_every_lock_too() -> None:
+    for path in SHIPPED.iterdir():
+        assert LockFile.from_path(path).environments(), path
 
 
 def test_no_lock_names_a_machine_a_person_or_a_time() -> None:

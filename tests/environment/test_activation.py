@@ -35,22 +35,29 @@ def test_a_foreign_pythonhome_does_not_break_it(shown: Path, machine: Machine) -
 
 
 def test_variables_and_scripts_of_packages_take_effect_and_a_broken_script_is_a_sentence(
-    small_made: Path, machine: Machine
+    small: Path, machine: Machine
 ) -> None:
-    prefix = small_made / ".conda"
+    with (small / "environment.yml").open("a", encoding="utf-8") as out:
+        out.write("variables: {FROM_STATE: two, PORT: 0022, GONE: '***unset***'}\n")
+    assert machine.condaw(small, "create").returncode == 0
+    assert machine.condaw(small, "verify").returncode == 0
+    prefix = small / ".conda"
+    stated = json.loads((prefix / "conda-meta" / "state").read_bytes())["env_vars"]
+    assert stated == {"FROM_STATE": "two", "PORT": "0022", "GONE": "***unset***"}
     (prefix / "etc" / "conda" / "env_vars.d").mkdir(parents=True)
     (prefix / "etc" / "conda" / "env_vars.d" / "a.json").write_text('{"FROM_PACKAGE": "one"}')
-    (prefix / "conda-meta" / "state").write_text('{"env_vars": {"FROM_STATE": "two"}}')
     scripts = prefix / "etc" / "conda" / "activate.d"
     scripts.mkdir()
     (scripts / "10-first.sh").write_text('export ORDER="first $FROM_STATE"\necho noise\n')
     (scripts / "20-second.sh").write_text('export ORDER="$ORDER second"\nexport LINES_="a\nb"\n')
-    env = activated(small_made, machine)
+    env = activated(small, machine, GONE="still there")
     assert env["FROM_PACKAGE"] == "one"
+    assert env["PORT"] == "0022"
+    assert "GONE" not in env
     assert env["ORDER"] == "first two second"
     assert env["LINES_"] == "a\nb"
     (scripts / "broken.sh").write_text("exit 9\n")
-    done = machine.condaw(small_made, "run", "--", "true")
+    done = machine.condaw(small, "run", "--", "true")
     assert done.returncode == 3
     assert "the activation scripts in .conda/etc/conda/activate.d failed" in done.stderr
     assert "Traceback" not in done.stderr

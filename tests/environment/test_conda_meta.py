@@ -16,6 +16,14 @@ def records(project: Path) -> dict[str, dict[str, object]]:
 
 
 def test_a_record_says_what_the_package_says_of_itself(shown: Path) -> None:
+    cryptography = records(shown)["cryptography"]  # the lock has no build strings, and sorts
+    wanted = ["python >=3.11", "python_abi 3.11.* *_cp311", "cffi"]
+    wanted = [text.replace("311", f"3{sys.version_info[1]}") for text in wanted]
+    wanted = [text.replace("3.11", f"3.{sys.version_info[1]}") for text in wanted]
+    depends = cryptography["depends"]
+    assert isinstance(depends, list)
+    assert all(map(str.startswith, depends, wanted)), depends
+    assert (shown / ".conda" / "bin" / "pytest").stat().st_mode & 0o777 == 0o755
     paramiko = records(shown)["paramiko"]
     assert paramiko["noarch"] == "python"
     assert paramiko["license"] == "LGPL-2.1"

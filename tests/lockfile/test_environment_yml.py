@@ -101,3 +101,14 @@ def test_what_can_be_locked_is_read_with_its_place(tmp_path: Path) -> None:
         ("pip", "b", True),
     ]
     assert [text[e.start : e.end].strip("'") for e in found] == [e.spec for e in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("[a]", "a list"), ("{a: [b]}", "a list"), ("{a=b: c}", "`c`"), ('{a: "b\\0"}', "`b\0`")],
+)
+def test_variables_that_are_no_texts_are_named(text: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / "environment.yml").write_text(f"variables: {text}\n", encoding="utf-8")
+    with pytest.raises(CannotError) as error:
+        environment_yml.variables(Project(tmp_path))
+    assert f"environment.yml, line 1: found {found}, expected " in error.value.cause

@@ -45,7 +45,8 @@ def variables(prefix: Path) -> dict[str, str]:
     env["CONDA_SHLVL"] = "1"
     # A PYTHONHOME of another Python breaks this one.
     env.pop("PYTHONHOME", None)
-    env.update(_own_variables(prefix))
+    # conda unsets a variable by this value. Source: its `conda/base/constants.py`.
+    env = {n: v for n, v in {**env, **_own_variables(prefix)}.items() if v != "***unset***"}
     pattern = "*.bat" if os.name == "nt" else "*.sh"
     scripts = sorted((prefix / "etc" / "conda" / "activate.d").glob(pattern))
     return _after(scripts, prefix, env) if scripts else env

@@ -13,6 +13,7 @@ from pathlib import Path
 from condaw.base.layout import META
 from condaw.base.project import Project
 from condaw.environment.prefix import File
+from condaw.lockfile import environment_yml
 from condaw.lockfile.package import Package
 from condaw.lockfile.satisfies import requested
 
@@ -42,22 +43,28 @@ def mark_of(prefix: Path, site: Path) -> dict[str, File]:
 
 
 def complete_records(project: Project, prefix: Path, packages: Sequence[Package]) -> None:
-    """Add to rattler's records in `prefix` what the lock does not hold, and begin a history."""
+    """Add to rattler's records in `prefix` what the lock does not hold, and begin a history. Write
+    the variables of environment.yml to where conda reads them when it activates `prefix`."""
     specs = requested(project)
     for package in packages:
         file = prefix / META / f"{package.stem}.json"
         record = json.loads(file.read_text(encoding="utf-8"))
         index_json = Path(record["extracted_package_dir"], "info", "index.json")
         index = json.loads(index_json.read_text(encoding="utf-8"))
-        record |= {key: index[key] for key in INDEX_KEYS if key in index}
+        record |= {key: index[key] for key in ("depends", *INDEX_KEYS) if key in index}
         record |= {"url": package.url, "channel": package.channel}
         for entry in record["paths_data"]["paths"]:
             if entry["path_type"] == "softlink":
                 entry.pop("sha256_in_prefix", None)  # of a link, conda would hash what it points to
+            elif entry["path_type"] == "unix_python_entry_point":
+                (prefix / entry["_path"]).chmod(0o755)  # as conda does
         if spec := specs.get(package.name):
             record |= {"requested_spec": spec, "requested_specs": [spec]}
         file.unlink()  # some file systems flush a file that is truncated and written again
         file.write_text(json.dumps(record), encoding="utf-8")
+    if variables := environment_yml.variables(project):
+        text = json.dumps({"env_vars": variables})
+        (prefix / META / "state").write_text(text, encoding="utf-8")
     history = [
         time.strftime("==> %Y-%m-%d %H:%M:%S <=="),
         "# cmd: condaw create",

@@ -57,6 +57,24 @@ def entries(project: Project) -> list[Entry]:
     return found
 
 
+def variables(project: Project) -> dict[str, str]:
+    """Return the variables of the environment, each value as it is written (CEP 24). Raises
+    CannotError if they are anything else."""
+    node = _read(project)[1].get("variables")
+    if node is None or not node.value:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise _unexpected(node, "names with values, such as variables: {TZ: UTC}")
+    for name, value in node.value:
+        if (
+            not isinstance(value, yaml.ScalarNode)
+            or {*"=\0"} & {*name.value}
+            or "\0" in value.value
+        ):
+            raise _unexpected(value, "a name of a variable, and text")
+    return {name.value: value.value for name, value in node.value}
+
+
 def match_spec(spec: str) -> MatchSpec:
     """Return what a conda dependency asks for, whatever its channel."""
     return MatchSpec(spec.rpartition("::")[2])

@@ -80,6 +80,9 @@ def relock(
     urls = {entry.hash.sha256: entry.url for entry in before if entry.manager == "pip"}
     for entry in new.package:
         entry.url = urls.get(entry.hash.sha256, entry.url)
+        if entry.manager == "pip":  # rattler cannot read `*` there: no specifier of PEP 440
+            any_version = {name: ">=0" for name, spec in entry.dependencies.items() if spec == "*"}
+            entry.dependencies.update(any_version)
     _write(project, new)
     return diff.compare(before, new.package)
 
