@@ -241,6 +241,14 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def pinned(archive: Path) -> Package:
+    """A wheel as it is locked."""
+    name, version, *_ = archive.name.split("-")
+    url = f"https://files.example/{archive.name}"
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    return Package("pip", name, version, "linux-64", url, digest, None, {}, 1)
+
+
 @pytest.mark.parametrize("case", [*WHEELS, "a RECORD that lists others' files", "a bad RECORD"])
 def test_a_wheel_writes_nothing_outside_the_environment(
     case: str, python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -258,16 +266,27 @@ def test_a_wheel_writes_nothing_outside_the_environment(
     (tmp_path / "secret").write_text("secret")
     before = everything(tmp_path)
     monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
-    url = f"https://files.example/{archive.name}"
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    package = Package("pip", "evil", "1.0", "linux-64", url, digest, None, {}, 1)
+    package = pinned(archive)
     env = {**pypi_packages.environment(), "UV_FIND_LINKS": str(tmp_path), "UV_NO_INDEX": "1"}
-    said = pypi_packages.install([package], prefix, env)
+    site = next(prefix.glob("lib/*/site-packages"))
+    said = pypi_packages.install([package], prefix, site, env)
     if said is None:
-        pypi_packages.point_scripts(
-            prefix, box / ".conda", next(prefix.glob("lib/*/site-packages"))
-        )
+        pypi_packages.point_scripts(prefix, box / ".conda", site)
     after = everything(tmp_path)
     new = [path for path in after if after[path] != before.get(path)]
     assert not [path for path in new if not path.startswith(str(tmp_path / "cache"))]
     assert said is None or len(said.splitlines()) == 1
+
+
+def test_of_two_wheels_that_share_a_file_the_same_one_wins_each_time(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("early", "last")
+    packages = [pinned(wheel(tmp_path, n, {"shared.py": n.encode()})) for n in names]
+    monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
+    env = {**pypi_packages.environment(), "UV_FIND_LINKS": str(tmp_path), "UV_NO_INDEX": "1"}
+    for number in range(6):
+        prefix = Path(shutil.copytree(python, tmp_path / str(number), symlinks=True))
+        site = next(prefix.glob("lib/*/site-packages"))
+        assert pypi_packages.install(packages, prefix, site, env) is None
+        assert (site / "shared.py").read_bytes() == b"last", number

@@ -129,19 +129,18 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     conda = [package for package in packages if package.manager == "conda"]
     pypi = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
-    env = pypi_packages.environment()
+    env, site = pypi_packages.environment(), site_packages(staging, packages)
     swap.begin(staging)
     conda_packages.link(conda, staging, project.prefix, archives)
     with ThreadPoolExecutor(2) as pool:
         completing = pool.submit(complete_records, project, staging, conda)
         itself = pool.submit(pypi_packages.install_project, project, staging, env)
         # What may take long is started from this thread, where a signal ends it.
-        if pypi and (problem := pypi_packages.install(pypi, staging, env)):
+        if pypi and (problem := pypi_packages.install(pypi, staging, site, env)):
             raise _failed("the PyPI packages", problem, INDEX)
         if problem := itself.result():
             raise _failed("the project itself", problem, "correct pyproject.toml")
         completing.result()
-    site = site_packages(staging, packages)
     pypi_packages.point_scripts(staging, project.prefix, site)
     protect(staging, site)
     # Byte-code of a module that lies there by itself must not look like a change of the packages.

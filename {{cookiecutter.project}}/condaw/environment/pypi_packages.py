@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uv
+from packaging.utils import canonicalize_name
 
 from condaw.base import process
 from condaw.base.project import Project, cache_dir, python_in, table
+from condaw.environment.prefix import dist_infos, files_of
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
 
@@ -27,11 +29,21 @@ def environment() -> dict[str, str]:
     return {**pip_config.uv_environment(), **own}
 
 
-def install(packages: Sequence[Package], prefix: Path, env: Mapping[str, str]) -> str | None:
-    """Install `packages`, each a wheel with the locked sha256; return the error, None if none."""
-    pins = [f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages]
+def install(
+    packages: Sequence[Package], prefix: Path, site: Path, env: Mapping[str, str]
+) -> str | None:
+    """Install `packages`, each a wheel with the locked sha256; return the error, None if none. uv
+    writes all wheels at once. Of those that bring other content for the same file, the last by name
+    must win, each time: so they are installed again, one after the other."""
+    pins = {p.name: f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages}
     words = ["--require-hashes", "--only-binary", ":all:", "--requirement", "-"]
-    return _uv_install(words, prefix, env, "".join(pins))
+    if problem := _uv_install(words, prefix, env, "".join(pins.values())):
+        return problem
+    names = {str(canonicalize_name(name)): name for name in pins}
+    if rivals := [names[name] for name in _rivals(prefix, site) if name in names]:
+        start = ["pip", "uninstall", "--break-system-packages", "--python", str(python_in(prefix))]
+        process.run([UV, *start, *rivals], env=env)
+    return next(filter(None, (_uv_install(words, prefix, env, pins[n]) for n in rivals)), None)
 
 
 def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> str | None:
@@ -53,6 +65,17 @@ def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
     for installer in site.glob("*.dist-info/INSTALLER"):
         if installer.read_text(encoding="utf-8").strip() == "uv":
             _point_scripts_of(installer.parent, staging, prefix)
+
+
+def _rivals(prefix: Path, site: Path) -> list[str]:
+    """Return the names of the wheels that bring a file in which they differ, in their order."""
+    brought: dict[str, dict[str, str | None]] = {}
+    wheels = dist_infos(site, prefix, ())
+    for record, name in wheels.items():
+        for path, file in files_of(record, name, prefix).items():
+            brought.setdefault(path, {})[name] = file.sha256
+    rivals = {n for each in brought.values() if len({*each.values()}) > 1 for n in each}
+    return [name for name in wheels.values() if name in rivals]
 
 
 def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
