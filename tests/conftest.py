@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import pytest
 import unix
 import yaml
 from filelock import FileLock
-from machine import ROOT, Machine
+from machine import ROOT, Machine, Namespace
 from template import export
 
 # Byte-code beside the template's files would be copied into generated projects.
@@ -202,3 +202,16 @@ def bake(machine: Machine, tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / answers.get("project", "ssh-uptime")
 
     return baked
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    if not shutil.which("unshare"):
+        pytest.skip("there is no unshare")
+    program = ["unshare", "-rm", "--kill-child", "sh", "-c", "echo ready; exec cat"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(program, text=True, **pipes) as process:  # type: ignore[call-overload]
+        if process.stdout.readline() != "ready\n":
+            pytest.skip(f"this machine has no user namespaces: {process.stderr.read().strip()}")
+        yield Namespace(process)
+        process.stdin.close()

@@ -69,3 +69,19 @@ class Machine:
         program = Path(sys.executable).with_name("cookiecutter")
         words = [f"{name}={value}" for name, value in chosen.items()]
         return self.run(program, "--no-input", self.template, *words, cwd=folder)
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A view of the file system in which this test may mount; it ends with its process."""
+
+    process: subprocess.Popen[str]
+
+    def run(self, machine: Machine, *command: str | Path, cwd: Path) -> Result:
+        enter = ["nsenter", "-t", str(self.process.pid), "-U", "-m", "--preserve-credentials"]
+        there = ["sh", "-c", 'cd "$0" && exec "$@"', str(cwd)]
+        return machine.run(*enter, *there, *command, cwd=Path("/"))
+
+    def look(self, path: Path) -> Path:
+        """Where `path` of this view is in the view of the test."""
+        return Path(f"/proc/{self.process.pid}/root{path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from machine import Machine
+from machine import Machine, Namespace
 
 BASE = Path(sys.base_prefix, "bin", "python3")
 
@@ -70,9 +71,9 @@ def test_an_environment_is_made_from_it_without_a_network(
     assert [name for name in left if not name.startswith("uv-")] == []  # uv keeps a lock there
 
 
-def test_it_brings_its_own_installer_where_python_has_none(
-    silent: Path, bundle: Path, far: Machine, tmp_path: Path
-) -> None:
+@pytest.fixture
+def without_pip(tmp_path: Path) -> dict[str, str]:
+    """Variables for a Python that finds neither pip nor uv."""
     hide = tmp_path / "hide"
     hide.mkdir()
     # A finder that says what Debian's python3 without python3-pip and python3-venv says.
@@ -80,9 +81,112 @@ def test_it_brings_its_own_installer_where_python_has_none(
         "import importlib.util as u\nfind = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name in ('pip', 'ensurepip') else find(name, *a)\n"
     )
+    return {"PYTHONPATH": str(hide), "PATH": "/usr/bin:/bin"}
+
+
+def test_it_brings_its_own_installer_where_python_has_none(
+    silent: Path, bundle: Path, far: Machine, without_pip: dict[str, str]
+) -> None:
     command = without_network(BASE, "-m", "condaw", "create", "--bundle", bundle)
-    done = far.run(*command, cwd=silent, PYTHONPATH=str(hide), PATH="/usr/bin:/bin")
+    done = far.run(*command, cwd=silent, **without_pip)
     assert done.returncode == 0, done.stderr
+    # The wheels stay, and the bundle may go.
+    with (silent / "pyproject.toml").open("a", encoding="utf-8") as out:
+        out.write("# later\n")
+    again = without_network(BASE, "-m", "condaw", "create")
+    shutil.rmtree(far.cache / "uv")
+    [wheel] = (far.cache / "wheels").glob("scp-*.whl")
+    content = wheel.read_bytes()
+    done = far.run(*again, cwd=silent, **without_pip)
+    assert done.returncode == 0, done.stderr
+    # One that was damaged there is not used.
+    wheel.write_bytes(content[:-9] + bytes(9))
+    shutil.rmtree(far.cache / "uv")
+    done = far.run(*again, "--repair", cwd=silent, **without_pip)
+    assert done.returncode == 3
+    assert "the PyPI packages could not be installed: " in done.stderr
+    done = far.run(*again, "--repair", "--bundle", bundle, cwd=silent, **without_pip)
+    assert done.returncode == 0, done.stderr
+    assert wheel.read_bytes() == content
+
+
+def test_an_installer_that_is_not_the_pinned_one_is_not_started(
+    project: Path, bundle: Path, far: Machine, without_pip: dict[str, str], tmp_path: Path
+) -> None:
+    copy, started = tmp_path / "copy.bundle", tmp_path / "started"
+    with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w") as out:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.startswith("wheels/uv-"):
+                with zipfile.ZipFile(wheel := tmp_path / "uv.whl", "w") as archive:
+                    archive.writestr("uv-1.data/scripts/uv", f"#!/bin/sh\ntouch {started}\n")
+                content = wheel.read_bytes()
+            out.writestr(name, content)
+    words = ("-m", "condaw", "create", "--bundle", str(copy))
+    done = far.run(BASE, *words, cwd=project, **without_pip)
+    assert done.returncode == 3
+    assert "copy.bundle cannot be used: uv-" in done.stderr
+    assert "is not the pinned file" in done.stderr
+    assert not started.exists()
+
+
+@pytest.mark.parametrize("verb", ["create", "bundle"])
+def test_one_that_is_told_to_stop_leaves_nothing_behind(
+    verb: str, project: Path, bundle: Path, far: Machine, tmp_path: Path
+) -> None:
+    words = ["create", "--bundle", str(bundle)]
+    words = words if verb == "create" else ["bundle", str(tmp_path / "x")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "condaw", *words], cwd=project, env=far.env, stderr=subprocess.PIPE
+    ) as process:
+        while not list(far.temporary.glob("tmp*/*")):
+            assert process.poll() is None
+            time.sleep(0.001)  # until it has begun to write
+        process.terminate()
+        _, said = process.communicate()
+    assert (process.returncode, b"Traceback" in said) == (3, False), said
+    assert said.endswith(b"condaw: stopped; nothing is half done\n")
+    assert list(far.temporary.iterdir()) == []
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's namespaces")
+def test_no_room_to_unpack_it_is_not_its_fault(
+    project: Path, bundle: Path, far: Machine, namespace: Namespace, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    namespace.run(far, "mount", "-t", "tmpfs", "-o", "size=9m", "none", disk, cwd=disk)
+    full = replace(far, extra={"TMPDIR": str(disk)})
+    words = ("-m", "condaw", "create", "--bundle", str(bundle))
+    done = namespace.run(full, sys.executable, *words, cwd=project)
+    assert done.returncode == 3
+    assert "cannot be used: No space left on device" in done.stderr
+    assert f"make room in {disk}, or set TMPDIR to another folder" in done.stderr
+    assert list(namespace.look(disk).iterdir()) == []
+
+
+def test_an_engine_that_fails_is_not_another_platform(
+    project: Path, bundle: Path, far: Machine, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.bundle"
+    with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w") as out:
+        for name in source.namelist():
+            if "py_rattler" not in name:
+                out.writestr(name, source.read(name))
+    done = far.run(BASE, "-m", "condaw", "create", "--bundle", copy, cwd=project)
+    assert done.returncode == 3
+    assert "the packages of condaw/engine.txt could not be fetched: " in done.stderr
+    assert "next: copy the bundle again, or use one of Python 3.10, " in done.stderr
+
+
+def test_a_bundle_that_is_not_there_is_an_error_when_there_is_nothing_to_do(
+    shown: Path, machine: Machine
+) -> None:
+    assert machine.condaw(shown, "create").returncode == 0
+    done = machine.condaw(shown, "create", "--bundle", "nowhere")
+    assert done.returncode == 3
+    assert "the bundle nowhere cannot be used: No such file" in done.stderr
 
 
 def test_the_same_lock_gives_the_same_bytes(

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import yaml
 from conda_package_streaming import create  # type: ignore[import-untyped]
 from harm import UNREACHABLE, archive, assert_tidy, assert_told, contents, point, rewrite, truncate
 from loopback import Quiet, served
-from machine import VERSION, Machine, Result
+from machine import VERSION, Machine, Namespace
 from rattler.package_streaming import extract
 
 CREATE = [sys.executable, "-m", "condaw", "create"]
@@ -256,35 +256,6 @@ def test_file_times_of_a_wrong_clock_do_no_harm(
 
 
 # -- disks and accounts -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Namespace:
-    """A view of the file system in which this test may mount; it ends with its process."""
-
-    process: subprocess.Popen[str]
-
-    def run(self, machine: Machine, *command: str | Path, cwd: Path) -> Result:
-        enter = ["nsenter", "-t", str(self.process.pid), "-U", "-m", "--preserve-credentials"]
-        there = ["sh", "-c", 'cd "$0" && exec "$@"', str(cwd)]
-        return machine.run(*enter, *there, *command, cwd=Path("/"))
-
-    def look(self, path: Path) -> Path:
-        """Where `path` of this view is in the view of the test."""
-        return Path(f"/proc/{self.process.pid}/root{path}")
-
-
-@pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    if not shutil.which("unshare"):
-        pytest.skip("there is no unshare")
-    program = ["unshare", "-rm", "--kill-child", "sh", "-c", "echo ready; exec cat"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(program, text=True, **pipes) as process:  # type: ignore[call-overload]
-        if process.stdout.readline() != "ready\n":
-            pytest.skip(f"this machine has no user namespaces: {process.stderr.read().strip()}")
-        yield Namespace(process)
-        process.stdin.close()
 
 
 @linux

@@ -15,4 +15,5 @@ from condaw import commands
 from condaw.base import process
 
 if __name__ == "__main__":
+    process.stop_when_told()
     process.finish(commands.main())

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import platform
 import re
 import shutil
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from condaw import engine
 from condaw.base import console, process
-from condaw.base.errors import CannotError
+from condaw.base.errors import FULL, CannotError, next_step_after
 from condaw.base.layout import LOCK
 from condaw.base.project import Project
 from condaw.base.sha256 import sha256_of
@@ -43,7 +45,7 @@ def write(project: Project, file: Path, platforms: Sequence[str], groups: Sequen
 
     if not engine.pip():
         raise CannotError("this Python has no pip to fetch wheels with", "install pip for it")
-    locked = [locked_packages(project, platform) for platform in platforms or (None,)]
+    locked = [locked_packages(project, subdir) for subdir in platforms or (None,)]
     packages = [p for each in locked for p in satisfies.without(project, each, groups)]
     console.note(f"fetching {len(packages)} packages and condaw's engine")
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
@@ -73,15 +75,16 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
                 archive.extractall(folder)  # this compares each file with its CRC-32
             same_lock = (folder / LOCK).read_bytes() == project.lock_file.read_bytes()
         except Exception as error:  # the kinds that zipfile raises for damage are many
-            reason = getattr(error, "strerror", None) or error
-            cause = f"the bundle {file} cannot be used: {reason}"
-            raise CannotError(cause, "copy the file again") from None
+            reason, step = getattr(error, "strerror", None) or error, "copy the file again"
+            if getattr(error, "errno", None) in FULL:
+                step = f"make room in {folder.parent}, or set TMPDIR to another folder"
+            raise CannotError(f"the bundle {file} cannot be used: {reason}", step) from None
         if not same_lock:
             cause = f"the bundle {file} was made from another conda-lock.yml"
             next_step = "make it again where there is a network"
             raise CannotError(cause, f"{next_step}: python -m condaw bundle {file.name}")
-        _use(folder / WHEELS)
         _check_platform(file, folder)
+        _use(file, folder / WHEELS)
         yield folder
 
 
@@ -118,26 +121,26 @@ def _download_wheels(packages: Sequence[Package], folder: Path) -> None:
     ours = re.sub(r" ; .* \\$", r" \\", engine.ENGINE.read_text(encoding="utf-8"), flags=re.M)
     folder.mkdir()
     wanted = []
-    for platform in dict.fromkeys(package.platform for package in packages):
-        here = [package for package in packages if package.platform == platform]
+    for subdir in dict.fromkeys(package.platform for package in packages):
+        here = [package for package in packages if package.platform == subdir]
         python = next(package.version for package in here if package.name == "python")
         pins = [
             f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in here if p.manager == "pip"
         ]
-        wanted += [(platform, python, "".join(pins))]
-        wanted += [(platform, version, ours) for version in PYTHONS]
+        wanted += [(subdir, python, "".join(pins))]
+        wanted += [(subdir, version, ours) for version in PYTHONS]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda words: _pip_download(folder, *words), wanted))
 
 
-def _pip_download(folder: Path, platform: str, python: str, requirements: str) -> None:
+def _pip_download(folder: Path, subdir: str, python: str, requirements: str) -> None:
     """Fetch the wheels that a Python on a platform would install."""
     from condaw.lockfile.rules import wheel_platforms
 
     command = [*engine.pip(), "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
     command += ["--python-version", python, "--implementation", "cp"]
-    command += [f"--platform={tag}" for tag in wheel_platforms(platform)]
+    command += [f"--platform={tag}" for tag in wheel_platforms(subdir)]
     with tempfile.TemporaryDirectory() as name:  # two pips in one folder take each other's files
         file, fetched = Path(name, "requirements.txt"), Path(name, "wheels")
         file.write_text(requirements, encoding="utf-8")
@@ -146,7 +149,7 @@ def _pip_download(folder: Path, platform: str, python: str, requirements: str) -
         for wheel in fetched.glob("*.whl"):
             shutil.move(wheel, folder / wheel.name)
     if result.returncode:
-        raise engine.not_fetched(f"wheels for Python {python} on {platform}", result.stdout)
+        raise engine.not_fetched(f"wheels for Python {python} on {subdir}", result.stdout)
 
 
 def _pack(folder: Path, file: Path) -> None:
@@ -160,12 +163,16 @@ def _pack(folder: Path, file: Path) -> None:
                 shutil.copyfileobj(content, out, 1 << 20)
 
 
-def _use(wheels: Path) -> None:
-    """Let pip and uv look for wheels in this folder and nowhere else."""
+def _use(file: Path, wheels: Path) -> None:
+    """Let pip and uv look for wheels in this folder and nowhere else, and load the engine."""
     links = wheels.as_uri()
     os.environ |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links, "UV_FIND_LINKS": links}
     # Where Python has no pip, uv installs the engine: the one among the wheels that starts here.
+    pins = engine.ENGINE.read_text(encoding="utf-8")
     for wheel in () if engine.pip() else wheels.glob("uv-*.whl"):
+        if sha256_of(wheel) not in pins:
+            cause = f"the bundle {file} cannot be used: {wheel.name} is not the pinned file"
+            raise CannotError(cause, "find out who changed it, or copy the file again")
         with zipfile.ZipFile(wheel) as archive:
             [member] = (n for n in archive.namelist() if re.search(r"/scripts/uv(\.exe)?$", n))
             program = Path(archive.extract(member, wheels))
@@ -173,18 +180,22 @@ def _use(wheels: Path) -> None:
         with contextlib.suppress(OSError):
             process.run([program, "--version"])
             os.environ["PATH"] = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-            return
+            break
+    try:
+        engine.load(engine.ENGINE)
+    except CannotError as error:
+        if "could not be fetched" not in error.cause:
+            raise
+        step = f"copy the bundle again, or use one of Python {', '.join(PYTHONS)}"
+        raise CannotError(error.cause, next_step_after(error.cause, step)) from None
 
 
 def _check_platform(file: Path, folder: Path) -> None:
-    """Load the engine, from the bundle if necessary, and check that it is for this machine."""
-    with contextlib.suppress(CannotError):
-        engine.load(engine.ENGINE)
-
-        from condaw.lockfile.package import this_platform
-
-        if (folder / this_platform()).is_dir():
-            return
+    """Check that the bundle is for this machine, without the engine, which may be in it."""
+    machine = platform.machine().lower()
+    system = {"darwin": "osx", "win32": "win"}.get(sys.platform, sys.platform)
+    if (folder / f"{system}-{'64' if machine in ('x86_64', 'amd64') else machine}").is_dir():
+        return
     platforms = sorted(path.name for path in folder.iterdir() if "-" in path.name and path.is_dir())
     cause = f"the bundle {file} is for {' and '.join(platforms)}, not for this machine"
     command = f"python -m condaw bundle {file.name} --platform SUBDIR"

@@ -139,6 +139,9 @@ def do_create(options: argparse.Namespace) -> int:
       python -m condaw create --bundle FILE        without a network
       python -m condaw create --without dev        on a server: no pytest, no ruff
     """
+    if options.bundle and not os.path.isfile(options.bundle):
+        cause = f"the bundle {options.bundle} cannot be used: No such file"
+        raise CannotError(cause, "name the right file")
     groups = sorted(options.without or ())
     reason = state.nothing_to_do(groups)
     if reason and not options.repair:

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+def stop_when_told() -> None:
+    """Let the signals that end or hang up a process stop this one as Ctrl-C does, cleaning up."""
+    import signal
+
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
 def run(
     command: Sequence[str | Path],
     *,

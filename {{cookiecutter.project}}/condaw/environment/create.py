@@ -6,8 +6,7 @@ sees the environment from before or the one from after.
 
 import contextlib
 import os
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def create_environment(
     from. `archives` is a folder that has the conda packages, in the layout of a channel. Raises
     CannotError, and leaves the environment as it was, if it cannot be made."""
     _check_path(project.prefix)
-    with exclusive(project.file_lock, project.prefix), _stoppable():
+    with exclusive(project.file_lock, project.prefix):
         _clean_up(project)
         same = state.left_out(project.root) == os.fsdecode(made_from[state.WITHOUT]).split()
         word = state.state(project.root)[0] if same else "stale"
@@ -74,20 +73,6 @@ def _check_path(prefix: Path) -> None:
             f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
             f"move the project to another path, and {RETRY}",
         )
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let the signals that end or hang up a process stop this one as Ctrl-C does, cleaning up."""
-    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP", "SIGBREAK")]
-    changed = [s for s in signals if s and signal.getsignal(s) == signal.SIG_DFL]
-    for number in changed:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _clean_up(project: Project) -> None:
@@ -129,6 +114,8 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     conda = [package for package in packages if package.manager == "conda"]
     pypi = [package for package in packages if package.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
+    if archives:
+        pypi_packages.keep(pypi, archives / "wheels")
     env, site = pypi_packages.environment(), site_packages(staging, packages)
     swap.begin(staging)
     conda_packages.link(conda, staging, project.prefix, archives)

@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from condaw.base import process
 from condaw.base.project import Project, cache_dir, python_in, table
+from condaw.base.sha256 import sha256_of
 from condaw.environment.prefix import dist_infos, files_of
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
@@ -25,8 +27,20 @@ ASCII_LINKS = os.name == "nt"
 def environment() -> dict[str, str]:
     """Return the process environment for uv, with a cache that no other tool links files from.
     Raises CannotError if pip's configuration cannot be read."""
-    own = {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
-    return {**pip_config.uv_environment(), **own}
+    env = pip_config.uv_environment()
+    env |= {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
+    if _kept().is_dir():
+        env["UV_FIND_LINKS"] = ",".join(filter(None, [env.get("UV_FIND_LINKS"), _kept().as_uri()]))
+    return env
+
+
+def keep(packages: Sequence[Package], wheels: Path) -> None:
+    """Copy the wheels of `packages` out of a bundle, so that the next time needs no bundle."""
+    _kept().mkdir(parents=True, exist_ok=True)
+    for wheel in (wheels / package.file_name for package in packages):
+        part = _kept() / f"{wheel.name}.{os.getpid()}.part"
+        shutil.copyfile(wheel, part)
+        part.replace(_kept() / wheel.name)
 
 
 def install(
@@ -35,6 +49,10 @@ def install(
     """Install `packages`, each a wheel with the locked sha256; return the error, None if none. uv
     writes all wheels at once. Of those that bring other content for the same file, the last by name
     must win, each time: so they are installed again, one after the other."""
+    for package in packages:
+        kept = _kept() / package.file_name
+        if kept.is_file() and sha256_of(kept) != package.sha256:
+            kept.unlink()
     pins = {p.name: f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages}
     words = ["--require-hashes", "--only-binary", ":all:", "--requirement", "-"]
     if problem := _uv_install(words, prefix, env, "".join(pins.values())):
@@ -123,6 +141,10 @@ def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
     target = entry.value.partition("[")[0].strip()
     is_gui = entry.group == "gui_scripts"
     scripts.write(path.parent, entry.name, target, python, "gui" if is_gui else "console")
+
+
+def _kept() -> Path:
+    return cache_dir() / "wheels"
 
 
 def _uv_install(
