@@ -160,19 +160,25 @@ def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
 
 
 def relocked(service: Service, project: Path, job: Callable[[Path], Job]) -> None:
-    """Run the job that relocks on a project whose lock has too much: it proposes the lock alone."""
+    """Run the job that relocks on a project whose lock has too much: it proposes less, and a newer
+    version of what environment.yml pins."""
     ask_for_less(project)
+    source = project / "environment.yml"
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace("netmiko==4.8.0", "netmiko==4.7.0"), encoding="utf-8")
     service.push(project, "Begin")
     workspace = service.clone()
     (workspace / "README.md").write_text("changed\n", encoding="utf-8")
     done = service.run(workspace, job(workspace))
     assert done.code == 0, done.output
     changed = service.git("diff", "--name-only", "main", "relock", cwd=service.origin)
-    assert changed.split() == ["conda-lock.yml"]
+    assert changed.split() == ["conda-lock.yml", "environment.yml"]
+    pushed = service.git("show", "relock:environment.yml", cwd=service.origin)
+    assert "- netmiko==4.7.0" not in pushed and "- netmiko==4." in pushed
     assert TOKEN not in done.output
 
 
-def test_githubs_relock_opens_a_pull_request_with_the_lock_alone(
+def test_githubs_relock_opens_a_pull_request_with_environment_and_lock_alone(
     project: Path, machine: Machine, tmp_path: Path
 ) -> None:
     service = Service(machine, tmp_path / "service", QUICK)
@@ -185,7 +191,7 @@ def test_githubs_relock_opens_a_pull_request_with_the_lock_alone(
     assert "pr create --head relock" in asked.read_text(encoding="utf-8")
 
 
-def test_gitlabs_schedule_opens_a_merge_request_with_the_lock_alone(
+def test_gitlabs_schedule_opens_a_merge_request_with_environment_and_lock_alone(
     locked: Path, bake: Bake, channel: Path, machine: Machine, tmp_path: Path
 ) -> None:
     project = bake(project="demo", ci="gitlab", channel=channel.as_uri())

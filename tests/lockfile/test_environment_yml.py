@@ -30,6 +30,10 @@ MISTAKES = {
     "a number": ("  - 3.13\n", f"environment.yml, line 4: found `3.13`, {CONDA}"),
     "a spec that is none": ("  - app=!=1\n", f"environment.yml, line 4: found `app=!=1`, {CONDA}"),
     "a list in the list": ("  - [a]\n", f"environment.yml, line 4: found a list, {CONDA}"),
+    "the same twice": (
+        "  - python\n  - python >=3.13\n",
+        "environment.yml, line 5: found `python >=3.13`, expected each package only once",
+    ),
     "another installer": (
         "  - npm: [left-pad]\n",
         "environment.yml, line 4: found `npm`, expected `pip`",
@@ -82,6 +86,16 @@ def test_a_missing_list_is_named_with_the_keys_that_are_there(tmp_path: Path) ->
         environment_yml.entries(project(tmp_path, text))
     assert caught.value.cause == (
         "environment.yml has no list of dependencies, only name, channels, dependency"
+    )
+
+
+def test_a_channel_in_another_column_is_named_with_its_line(tmp_path: Path) -> None:
+    text = "channels:\n  - defaults\n   - conda-forge\n"
+    with pytest.raises(CannotError) as caught:
+        environment_yml.channel_urls(project(tmp_path, text))
+    assert caught.value.cause == (
+        "environment.yml, line 2: found `defaults - conda-forge`, expected a channel, such as"
+        " conda-forge, in the column of its neighbours"
     )
 
 

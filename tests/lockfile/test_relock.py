@@ -54,8 +54,8 @@ def test_two_branches_that_each_added_a_package_are_merged_by_taking_either_lock
     git("init", "-q", "-b", "main")
     git("add", ".")
     git("commit", "-q", "-m", "begin")
-    branch("one", "- pip==", "- ruamel.yaml\n- pip==")
-    branch("two", "- netmiko==", "- scp==0.14.5\n  - netmiko==")
+    branch("one", "  - pip==", "  - ruamel.yaml\n  - pip==")
+    branch("two", "- netmiko==", "- scp==0.14.5\n      - netmiko==")
     git("merge", "-q", "one")
     status = machine.run("git", "status", "--short", cwd=project).stdout.splitlines()
     assert status == ["UU conda-lock.yml", "M  environment.yml"]
@@ -65,6 +65,30 @@ def test_two_branches_that_each_added_a_package_are_merged_by_taking_either_lock
     assert done.stdout.splitlines() == ["+ ruamel.yaml 0.19.1", "1 added"], done.stderr
     assert machine.condaw(project, "lock", "--check").returncode == 0
     path = project / "environment.yml"
-    path.write_text(path.read_text(encoding="utf-8").replace("  - scp==0.14.5\n", ""))
+    path.write_text(path.read_text(encoding="utf-8").replace("      - scp==0.14.5\n", ""))
     assert machine.condaw(project, "lock").stdout == "nothing changed\n"
     assert machine.condaw(project, "lock", "--update", "scp").stdout.startswith("~ scp 0.14.5 -> ")
+
+
+def test_add_and_remove_edit_lock_and_create_or_leave_everything_as_it_was(
+    small: Path, machine: Machine
+) -> None:
+    files = [small / name for name in ("environment.yml", "conda-lock.yml")]
+    text = files[0].read_text(encoding="utf-8")
+    assert machine.condaw(small, "add", "iniconfig").returncode == 0
+    assert re.search(r"(?m)^- python\n- iniconfig==[\d.]+\n", files[0].read_text(encoding="utf-8"))
+    done = machine.condaw(small, "add", "--pip", "humanize==4.13.0")
+    assert done.stdout.startswith("+ humanize 4.13.0\n"), done.stderr
+    assert "\n- pip:\n    - humanize==4.13.0\n" in files[0].read_text(encoding="utf-8")
+    words = ("run", "--", "python", "-c", "import humanize, iniconfig")
+    assert machine.condaw(small, *words).returncode == 0
+    done = machine.condaw(small, "remove", "Humanize", "iniconfig")
+    assert done.stdout.startswith("- humanize 4.13.0\n- iniconfig "), done.stderr
+    assert files[0].read_text(encoding="utf-8") == text
+    assert machine.condaw(small, *words).returncode == 1
+    before = [file.read_bytes() for file in files]
+    (small / ".conda").rename(small / "kept")
+    (small / ".conda").write_text("mine")
+    done = machine.condaw(small, "add", "iniconfig")
+    assert done.returncode == 3 and "are as they were" in done.stderr, done.stderr
+    assert [file.read_bytes() for file in files] == before

@@ -384,8 +384,8 @@ def test_an_own_channel_is_solved_when_the_project_is_generated(
     done = online.condaw(tmp_path / "demo", "lock", "--pin")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "demo" / "environment.yml").read_text()
-    assert f"channels:\n- {own.folder}\n" in text
-    assert "platforms:\n- linux-64\n- win-64\ndependencies:" in text
+    assert f'channels:\n  - "{own.folder}"\n' in text
+    assert "platforms:\n  - linux-64\n  - win-64\ndependencies:" in text
     assert "- python==3.13.1\n" in text and "- pyyaml==6.0.2\n" in text
     locked = (tmp_path / "demo" / "conda-lock.yml").read_text()
     assert f"{own.folder.as_uri()}/win-64/pyyaml-6.0.2-h1_0.conda" in locked
@@ -408,7 +408,7 @@ def test_conda_lock_reads_and_renders_what_is_written(project: Path, machine: Ma
     assert {file.name for file in project.glob("*.lock")} == {f"conda-{p}.lock" for p in PLATFORMS}
 
 
-def test_the_relock_workflow_proposes_the_changed_lock_and_nothing_else(
+def test_the_relock_workflow_proposes_environment_and_lock_and_nothing_else(
     bake: Callable[..., Path], machine: Machine, tmp_path: Path
 ) -> None:
     project = bake(project="demo", ci="github")
@@ -430,8 +430,9 @@ def test_the_relock_workflow_proposes_the_changed_lock_and_nothing_else(
     shell("git -c user.name=a -c user.email=a@example.invalid commit -q -m first")
     shell(script)
     assert not said.exists()
-    with (project / "conda-lock.yml").open("a") as lock_file:
-        lock_file.write("# solved anew\n")
+    for name in ("environment.yml", "conda-lock.yml"):
+        with (project / name).open("a") as file:
+            file.write("# solved anew\n")
     (project / "changes.md").write_text("not to be committed")
     shell(script)
     assert said.read_text().splitlines() == [
@@ -439,7 +440,7 @@ def test_the_relock_workflow_proposes_the_changed_lock_and_nothing_else(
         "pr create --head relock --title Relock --body-file /tmp/x/changes.md",
     ]
     changed = f"git --git-dir {origin} show --format= --name-only relock"
-    assert shell(changed).splitlines() == ["conda-lock.yml"]
+    assert shell(changed).splitlines() == ["conda-lock.yml", "environment.yml"]
 
 
 def cool_down(project: Path, *lines: str) -> None:

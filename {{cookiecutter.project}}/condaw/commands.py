@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from condaw.base.project import Project
     from condaw.environment.findings import Finding
+    from condaw.lockfile.diff import Change
     from condaw.lockfile.package import Package
 
 OK, DRIFTED, CANNOT = 0, 1, 3
@@ -121,6 +122,7 @@ def _words(metavar: str, text: str) -> dict[str, Any]:
 
 JSON = {"--json": _flag("print the result as JSON")}
 WITHOUT = {"--without": _words("GROUP", "leave out these dependency groups of pyproject.toml")}
+PIP = _flag("on PyPI")
 
 
 @_command(
@@ -238,7 +240,7 @@ def do_status(options: argparse.Namespace) -> int:
         "--check": _flag("only say whether it is fresh"),
         "--update": _words("NAME", "also move these to their newest versions"),
         "--upgrade": _flag("move everything to its newest version"),
-        "--pin": _flag("and write exact versions to environment.yml"),
+        "--pin": _flag("write exact versions to environment.yml, with --upgrade newer ones"),
         "--markdown": _flag("print a table of the changes"),
     }
 )
@@ -248,7 +250,7 @@ def do_lock(options: argparse.Namespace) -> int:
     examples:
       python -m condaw lock                        after a change of environment.yml
       python -m condaw lock --update openssl       a security fix, and no more
-      python -m condaw lock --upgrade              everything new
+      python -m condaw lock --upgrade --pin        everything new, also what you pinned
       python -m condaw lock --check                in CI: was the lock forgotten?
     """
     from condaw import engine
@@ -259,7 +261,7 @@ def do_lock(options: argparse.Namespace) -> int:
     pip_config.trust()
     engine.load(engine.ENGINE, engine.RELOCK)
     from condaw.environment.findings import Finding, Kind
-    from condaw.lockfile import diff, solve
+    from condaw.lockfile import diff, edit, solve
 
     project = _project()
     if options.check:
@@ -268,7 +270,7 @@ def do_lock(options: argparse.Namespace) -> int:
         good = "conda-lock.yml is fresh: it was made from this environment.yml"
         return _report(findings, good, as_json=options.json)
     if options.pin:
-        changes = solve.pin(project)
+        changes = edit.upgrade(project) if options.upgrade else edit.pin(project)
     else:
         changes = solve.relock(project, options.update or (), upgrade=options.upgrade)
     if options.json:
@@ -276,6 +278,52 @@ def do_lock(options: argparse.Namespace) -> int:
     else:
         print(diff.as_markdown(changes) if options.markdown else diff.as_text(changes))
     return OK
+
+
+@_command({"names": _words("NAME", "a package, or with its version"), "--pip": PIP})
+def do_add(options: argparse.Namespace) -> int:
+    """Add packages to environment.yml, lock what that needs, and create.
+
+    examples:
+      python -m condaw add ruamel.yaml             the newest that fits
+      python -m condaw add --pip humanize==4.13.0  from PyPI
+    """
+    manager = "pip" if options.pip else "conda"
+    return _edited(options, lambda edit, project: edit.add(project, options.names, manager))
+
+
+@_command({"names": _words("NAME", "a package"), "--pip": PIP})
+def do_remove(options: argparse.Namespace) -> int:
+    """Remove packages from environment.yml and what nothing else needs, and create.
+
+    examples:
+      python -m condaw remove ruamel.yaml
+    """
+    managers = ["pip"] if options.pip else ["conda", "pip"]
+    return _edited(options, lambda edit, project: edit.remove(project, options.names, managers))
+
+
+def _edited(options: argparse.Namespace, change: Callable[[Any, Project], Sequence[Change]]) -> int:
+    """Change environment.yml and the lock, and create; restore both files if that fails."""
+    from condaw import engine
+    from condaw.network import pip_config
+
+    create = [sys.executable, "-m", "condaw", "create", *(["-q"] if options.quiet else [])]
+    env = dict(os.environ)
+    pip_config.trust()
+    engine.load(engine.ENGINE, engine.RELOCK)
+    from condaw.lockfile import diff, edit
+
+    project = _project()
+    files = [file for file in (project.environment_yml, project.lock_file) if file.exists()]
+    before = {file: file.read_bytes() for file in files}
+    print(diff.as_text(change(edit, project)), flush=True)
+    # In a process of its own: conda-lock leaves this one changed.
+    if (code := process.attached(create, env, project.root)) not in (OK, DRIFTED):
+        for file, content in before.items():
+            file.write_bytes(content)
+        console.warn("environment.yml and conda-lock.yml are as they were")
+    return code
 
 
 @_command(

@@ -78,13 +78,13 @@ def run_together(
                 started.kill()
 
 
-def attached(command: Sequence[str], env: Mapping[str, str]) -> int:
+def attached(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> int:
     """Run `command` on this terminal, wait for it, and return its exit code. Ctrl-C is for the
     command alone. Raises OSError if it cannot be started."""
     import signal
     import subprocess
 
-    with subprocess.Popen(resolved(command, env), env=env) as child:
+    with subprocess.Popen(resolved(command, env), env=env, cwd=cwd) as child:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             return child.wait()

@@ -35,8 +35,12 @@ class Entry(NamedTuple):
 
 def channel_urls(project: Project) -> list[str]:
     """Return the channels' URLs, without a slash at the end, if a lock may be made from all."""
-    _, nodes = _read(project)
-    channels = [str(node.value) for node in _items(nodes, "channels", "[conda-forge]")]
+    _, nodes = read(project)
+    listed = items(nodes, "channels", "[conda-forge]")
+    for node in listed:
+        if not isinstance(node, yaml.ScalarNode) or re.search(r"\s", node.value):
+            raise _unexpected(node, "a channel, such as conda-forge")
+    channels = [str(node.value) for node in listed]
     for channel in channels:
         for fault in url_faults(channel):
             next_step = "name another channel; passwords belong in netrc or rattler's own store"
@@ -47,11 +51,13 @@ def channel_urls(project: Project) -> list[str]:
 
 def entries(project: Project) -> list[Entry]:
     """Return the direct dependencies. Raises CannotError for the first that cannot be locked."""
-    text, nodes = _read(project)
-    found = []
-    for manager, node in _dependencies(_items(nodes, "dependencies", "[python=3.13]")):
+    text, nodes = read(project)
+    found: list[Entry] = []
+    for manager, node in _dependencies(items(nodes, "dependencies", "[python=3.13]")):
         line = text[text.rfind("\n", 0, node.start_mark.index) + 1 :].partition("\n")[0]
         name, everywhere = _name(manager, node), not SELECTOR.search(line)
+        if everywhere and any(e.everywhere and e[:2] == (manager, name) for e in found):
+            raise _unexpected(node, "each package only once")
         span = (node.start_mark.index, node.end_mark.index)
         found.append(Entry(manager, name, node.value, everywhere, *span))
     return found
@@ -60,7 +66,7 @@ def entries(project: Project) -> list[Entry]:
 def variables(project: Project) -> dict[str, str]:
     """Return the variables of the environment, each value as it is written (CEP 24). Raises
     CannotError if they are anything else."""
-    node = _read(project)[1].get("variables")
+    node = read(project)[1].get("variables")
     if node is None or not node.value:
         return {}
     if not isinstance(node, yaml.MappingNode):
@@ -90,7 +96,7 @@ def _dependencies(nodes: list[yaml.Node]) -> Iterator[tuple[str, yaml.Node]]:
             if key.value != "pip":
                 raise _unexpected(key, "`pip`")
             if value.value:  # a list may be empty
-                yield from (("pip", line) for line in _items({"pip": value}, "pip", "[netmiko]"))
+                yield from (("pip", line) for line in items({"pip": value}, "pip", "[netmiko]"))
 
 
 def _name(manager: str, node: yaml.Node) -> str:
@@ -112,7 +118,7 @@ def _name(manager: str, node: yaml.Node) -> str:
     raise _unexpected(node, CONDA if manager == "conda" else PYPI)
 
 
-def _items(nodes: dict[str, yaml.Node], key: str, example: str) -> list[yaml.Node]:
+def items(nodes: dict[str, yaml.Node], key: str, example: str) -> list[yaml.Node]:
     """Return the items of the list under `key`."""
     if key not in nodes:
         found = f", only {', '.join(nodes)}" if nodes else ""
@@ -136,7 +142,7 @@ def _at(mark: yaml.Mark, problem: str) -> CannotError:
     return CannotError(f"environment.yml, line {mark.line + 1}: {problem}", NEXT)
 
 
-def _read(project: Project) -> tuple[str, dict[str, yaml.Node]]:
+def read(project: Project) -> tuple[str, dict[str, yaml.Node]]:
     """Return the text, and the node under each key of the mapping that it is."""
     try:
         text = project.environment_yml.read_bytes().decode()

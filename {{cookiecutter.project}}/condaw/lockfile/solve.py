@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -23,7 +24,6 @@ from conda_lock.models.pip_repository import PipRepository
 from conda_lock.src_parser import make_lock_spec
 from conda_lock.src_parser.conda_common import conda_spec_to_versioned_dep
 from conda_lock.virtual_package import FakeRepoData, default_virtual_package_repodata
-from rattler import MatchSpec, Version
 
 from condaw.base.console import note
 from condaw.base.errors import CannotError
@@ -31,17 +31,18 @@ from condaw.base.process import last_line
 from condaw.base.project import Project
 from condaw.lockfile import conda_shim, cooldown, diff, environment_yml, reader, satisfies
 from condaw.lockfile.rules import PYPI_NAMES
-from condaw.network import channels, pip_config
+from condaw.network import pip_config
 
 UNCHANGED = "conda-lock.yml is as it was"
 OTHER = "conda-lock.yml was made from another environment.yml"
+logging.getLogger("conda_lock").setLevel(logging.ERROR)  # it tells which lines are for Windows
 
 
 def stale(project: Project) -> list[str]:
     """Return a sentence for each reason why the lock is not what environment.yml asks for, on any
     of its platforms: what `create` would refuse, else conda-lock's content hash. Does not solve."""
     specification = _specification(project)
-    made_from = _parse(project.lock_file).metadata.content_hash
+    made_from = parse(project.lock_file).metadata.content_hash
     sentences = _unmet(project, project.lock_file, list(made_from))
     with (virtual := default_virtual_package_repodata()):
         for platform in specification.platforms:
@@ -66,7 +67,7 @@ def relock(
     it can; the names in `update` may move, and with `upgrade` everything may. Raises CannotError,
     and leaves the lock alone, if there is no solution."""
     specification = _specification(project)
-    before = _parse(project.lock_file).package if project.lock_file.exists() else []
+    before = parse(project.lock_file).package if project.lock_file.exists() else []
     known = {each.name for each in (*before, *environment_yml.entries(project))}
     if unknown := sorted(set(update) - known):
         cause = f"{', '.join(unknown)} is neither in environment.yml nor in conda-lock.yml"
@@ -87,44 +88,6 @@ def relock(
     return diff.compare(before, new.package)
 
 
-def pin(project: Project) -> list[diff.Change]:
-    """Lock, write what was solved into environment.yml, and return what changed. environment.yml
-    gets one exact version for each direct conda dependency, the lowest among the platforms, since
-    all of them must have it; and only the platforms that the channels have. Both files change at
-    the end, or neither."""
-    from ruamel.yaml import YAML
-
-    urls = environment_yml.channel_urls(project)
-    asked = _specification(project).platforms
-    platforms = [name for name in asked if channels.has_python(urls, name)]
-    if not platforms:
-        cause = f"no platform of environment.yml has a python in {', '.join(urls)}"
-        next_step = "correct channels: in environment.yml, and run: python -m condaw lock --pin"
-        raise CannotError(cause, next_step)
-    yaml = YAML()
-    content = yaml.load(project.environment_yml.read_text(encoding="utf-8"))
-    content["platforms"] = platforms
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = Project(Path(folder))
-        if project.pyproject.exists():  # it may have a cooldown
-            shutil.copyfile(project.pyproject, scratch.pyproject)
-        yaml.dump(content, scratch.environment_yml)
-        relock(scratch)
-        solved = _parse(scratch.lock_file).package
-        for index, spec in enumerate(content["dependencies"]):
-            if isinstance(spec, str):
-                name = str(MatchSpec(spec).name.normalized)
-                found = {e.version for e in solved if (e.manager, e.name) == ("conda", name)}
-                content["dependencies"][index] = f"{name}=={min(found, key=Version)}"
-        yaml.dump(content, scratch.environment_yml)
-        relock(scratch)
-        before = _parse(project.lock_file).package if project.lock_file.exists() else []
-        difference = diff.compare(before, _parse(scratch.lock_file).package)
-        shutil.copyfile(scratch.lock_file, project.lock_file)
-        shutil.copyfile(scratch.environment_yml, project.environment_yml)
-    return difference
-
-
 def _specification(project: Project) -> LockSpecification:
     environment_yml.entries(project)
     environment_yml.channel_urls(project)
@@ -136,7 +99,8 @@ def _specification(project: Project) -> LockSpecification:
         raise CannotError(cause, "correct it") from None
 
 
-def _parse(lock_file: Path) -> Lockfile:
+def parse(lock_file: Path) -> Lockfile:
+    """Return the lock as conda-lock has it."""
     try:
         return parse_conda_lock_file(lock_file)
     except FileNotFoundError:
@@ -232,7 +196,7 @@ def _reason(error: Exception) -> str:
 def _write(project: Project, content: Lockfile) -> None:
     """Replace the lock by `content`, if condaw itself accepts it."""
     # In a folder of its own, because conda-lock writes the file's name into it.
-    draft = project.root / ".conda-lock.part" / project.lock_file.name
+    draft = project.lock_file.parent / ".conda-lock.part" / project.lock_file.name
     draft.parent.mkdir(exist_ok=True)
     try:
         with contextlib.redirect_stderr(io.StringIO()):

@@ -69,12 +69,15 @@ def gateway() -> Gateway:
 
 
 def has_python(urls: Sequence[str], subdir: str) -> bool:
-    """Return whether the channels have a python for `subdir` at all."""
+    """Return whether the channels have a python for `subdir`: not if a folder of that name is
+    missing (404). Raises CannotError after any other failure."""
     query = gateway().query(list(urls), [subdir], ["python"], recursive=False)  # type: ignore[list-item]
     try:
         return any(asyncio.run(query))
-    except GatewayError:
-        return False
+    except GatewayError as error:
+        cause = f"the channels cannot be read: {' '.join(str(error).split())}"
+        step = "check channels: in environment.yml, the network, and your password for the channel"
+        raise CannotError(cause, step) from None
 
 
 def mirrors() -> dict[str, list[str]]:

@@ -1,0 +1,214 @@
+"""Edits of environment.yml, each solved before it is written; every other character stays."""
+
+import contextlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from rattler import Version
+
+from condaw.base import layout
+from condaw.base.console import note, warn
+from condaw.base.errors import CannotError
+from condaw.base.project import Project, table
+from condaw.lockfile import diff, environment_yml, solve
+from condaw.lockfile.environment_yml import Entry
+from condaw.lockfile.rules import on_pypi
+from condaw.network import channels
+
+BARE = re.compile(r"(?:[^\s:]+::)?[\w.-]+(?:\[[\w., -]+\])?")
+EXACT = re.compile(rf"({BARE.pattern})\s*==\s*([\w.!+-]+)(\s*;.*)?")
+Ask = Callable[[Entry, str], str | None]
+"""Return what to write for an entry, given the version that was solved, which is at first empty;
+None leaves the entry as it is."""
+
+
+def pin(project: Project) -> list[diff.Change]:
+    """Lock, and write the exact version of each direct conda dependency, the newest that all
+    platforms have. Leave out platforms for which the channels have no python."""
+    text, nodes = environment_yml.read(project)
+    urls = environment_yml.channel_urls(project)
+    asked = environment_yml.items(nodes, "platforms", "[linux-64]")
+    gone = [node for node in asked if not channels.has_python(urls, str(node.value))]
+    if len(gone) == len(asked):
+        cause = f"no platform of environment.yml has a python in {', '.join(urls)}"
+        next_step = "correct channels: in environment.yml, and run: python -m condaw lock --pin"
+        raise CannotError(cause, next_step)
+    for node in gone:
+        warn(f"{node.value} is left out: {', '.join(urls)} has no python for it")
+
+    def ask(entry: Entry, found: str) -> str | None:
+        if entry.manager == "pip":
+            return None
+        return _exact(entry, found) if found else entry.spec
+
+    return _settled(project, _without(text, map(_span, gone)), ask)
+
+
+def upgrade(project: Project) -> list[diff.Change]:
+    """Lock everything anew, and move each exact version in environment.yml up to the newest that
+    solves on all platforms, within what pyproject.toml asks for. Python stays in its series."""
+    bounds = _bounds(project)
+
+    def ask(entry: Entry, found: str) -> str | None:
+        if not (exact := EXACT.fullmatch(entry.spec)):
+            return None
+        name, version, marker = exact.groups("")
+        names = on_pypi([entry.name]) if entry.manager == "conda" else {entry.name}
+        limits = [f">={version}", *(bounds[each] for each in sorted(bounds.keys() & names))]
+        if entry.name == "python" and (series := re.match(r"3\.(\d+)", version)):
+            limits.append(f"<3.{int(series[1]) + 1}.0a0")
+        return name + ",".join([*limits, *([f"<={found}"] if found else [])]) + marker
+
+    return _settled(project, environment_yml.read(project)[0], ask, upgrade=True)
+
+
+def add(project: Project, specs: Sequence[str], manager: str) -> list[diff.Change]:
+    """Add direct dependencies, and lock what they need. One that comes without a version gets the
+    version that was solved."""
+    text, _ = environment_yml.read(project)
+    known = environment_yml.entries(project)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    text = text if text.endswith("\n") else text + newline
+    neighbours = [entry for entry in known if entry.manager == manager]
+    last = (neighbours or known)[-1]
+    start, end = _lines(text, last.start, last.end)
+    before = text[start : last.start]
+    if before.strip() != "-":
+        cause = "the list in environment.yml does not have each package on a line of its own"
+        raise CannotError(cause, "write it so, or add the package by hand")
+    lines = [f"{before}{spec}" for spec in specs]
+    if not neighbours:
+        lines = [f"{before}pip:", *(f"{' ' * len(before)}  - {spec}" for spec in specs)]
+    names = {(entry.manager, entry.name) for entry in known}
+
+    def ask(entry: Entry, found: str) -> str | None:
+        if (entry.manager, entry.name) in names or not BARE.fullmatch(entry.spec):
+            return None
+        return _exact(entry, found) if found else entry.spec
+
+    new = "".join(f"{line}{newline}" for line in lines)
+    return _settled(project, text[:end] + new + text[end:], ask)
+
+
+def remove(project: Project, names: Sequence[str], managers: Sequence[str]) -> list[diff.Change]:
+    """Remove direct dependencies, and lock: what nothing else needs goes, too."""
+    text, nodes = environment_yml.read(project)
+    wanted = {canonicalize_name(name) for name in names}
+    gone = [
+        entry
+        for entry in environment_yml.entries(project)
+        if entry.manager in managers and canonicalize_name(entry.name) in wanted
+    ]
+    if unknown := sorted(wanted - {canonicalize_name(entry.name) for entry in gone}):
+        cause = f"{', '.join(unknown)} is not asked for in environment.yml"
+        raise CannotError(cause, "name what is there; something else may need it")
+    spans = {(entry.start, entry.end) for entry in gone}
+    for item in nodes["dependencies"].value:
+        for _, lines in item.value if isinstance(item, yaml.MappingNode) else ():
+            inner = {_span(line) for line in lines.value}
+            if inner and inner <= spans:  # nothing is left of `- pip:`
+                spans = spans - inner | {(item.start_mark.index, max(inner)[1])}
+    return _settled(project, _without(text, spans), lambda entry, found: None)
+
+
+def _settled(project: Project, text: str, ask: Ask, *, upgrade: bool = False) -> list[diff.Change]:
+    """Solve `text` in the place of environment.yml until each entry that `ask` is about has one
+    version on all platforms. Then write these versions, and the lock; or nothing."""
+    before = solve.parse(project.lock_file).package if project.lock_file.exists() else []
+    with _draft(project, text) as draft:
+        entries = [e for e in environment_yml.entries(draft) if e.everywhere and ask(e, "")]
+        found: dict[Entry, set[str]] = {}
+        while not found or any(len(versions) > 1 for versions in found.values()):
+            lowest = {entry: min(versions, key=Version) for entry, versions in found.items()}
+            specs = {entry: str(ask(entry, lowest.get(entry, ""))) for entry in entries}
+            draft.environment_yml.write_bytes(_replaced(text, specs).encode())
+            solve.relock(draft, upgrade=upgrade)
+            if not (found := _versions(draft, entries)):
+                break
+        specs = {entry: _exact(entry, *versions) for entry, versions in found.items()}
+        if specs:
+            draft.environment_yml.write_bytes(_replaced(text, specs).encode())
+            solve.relock(draft)
+        after = solve.parse(draft.lock_file).package
+        shutil.copyfile(draft.lock_file, project.lock_file)
+        shutil.copyfile(draft.environment_yml, project.environment_yml)
+    for entry, spec in specs.items():
+        if EXACT.fullmatch(entry.spec) and spec != entry.spec:
+            note(f"environment.yml: {entry.spec} -> {spec}")
+    return diff.compare(before, after)
+
+
+@contextlib.contextmanager
+def _draft(project: Project, text: str) -> Iterator[Project]:
+    """Give the project with copies of environment.yml, which holds `text`, and of the lock."""
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Project(project.root)
+        draft.environment_yml = Path(folder, layout.ENVIRONMENT)
+        draft.lock_file = Path(folder, layout.LOCK)
+        draft.environment_yml.write_bytes(text.encode())
+        if project.lock_file.exists():
+            shutil.copyfile(project.lock_file, draft.lock_file)
+        yield draft
+
+
+def _versions(project: Project, entries: Sequence[Entry]) -> dict[Entry, set[str]]:
+    """Return the locked versions of each entry, on any platform."""
+    locked = [(e.manager, e.name, e.version) for e in solve.parse(project.lock_file).package]
+    found = {e: {v for manager, name, v in locked if (manager, name) == e[:2]} for e in entries}
+    return {entry: versions for entry, versions in found.items() if versions}
+
+
+def _bounds(project: Project) -> dict[str, str]:
+    """Return the versions that pyproject.toml asks for, by the name on PyPI."""
+    bounds = {}
+    for line in table(project, "project").get("dependencies", []):
+        with contextlib.suppress(InvalidRequirement, TypeError):
+            wanted = Requirement(line)
+            if wanted.specifier and not wanted.marker:
+                bounds[str(canonicalize_name(wanted.name))] = str(wanted.specifier)
+    return bounds
+
+
+def _exact(entry: Entry, version: str) -> str:
+    """Return the entry's text with this version, whatever it asked for."""
+    name, marker = BARE.match(entry.spec), entry.spec.partition(";")[2]
+    return f"{name and name[0]}=={version}{';' if marker else ''}{marker}"
+
+
+def _replaced(text: str, specs: Mapping[Entry, str]) -> str:
+    for entry in sorted(specs, key=lambda entry: entry.start, reverse=True):
+        quoted = text[entry.start] in "'\"" or "," in specs[entry]
+        spec = json.dumps(specs[entry]) if quoted else specs[entry]
+        text = text[: entry.start] + spec + text[entry.end :]
+    return text
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Return the text without these items of lists: their lines, or in [a, b] name and comma."""
+    for start, end in sorted(spans, reverse=True):
+        first, last = _lines(text, start, end)
+        before, after = text[:start].rstrip(" "), text[end:]
+        if text[first:start].strip() == "-":
+            before, after = text[:first], text[last:]
+        elif before.endswith(","):
+            before = before[:-1]
+        else:
+            after = after.lstrip(" ,")
+        text = before + after
+    return text
+
+
+def _lines(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return where the line begins that holds `start`, and where the one ends that holds `end`."""
+    return text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1) or len(text)
+
+
+def _span(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.index, node.end_mark.index
