@@ -43,7 +43,7 @@ def test_a_colleague_with_nothing_but_python_gets_engine_and_environment(
     machine = replace(machine, cache=tmp_path / "cache")
     done = machine.run(bare, "-m", "condaw", "create", cwd=project)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[0].startswith("condaw: fetching engine (once for all projects)")
+    assert done.stderr.splitlines()[0].startswith("condaw: fetching its engine, rattler and uv")
     assert done.stderr.splitlines()[-1] == f"condaw: created and verified {project / '.conda'}"
     again = machine.run(bare, "-m", "condaw", "verify", cwd=project, **NO_INDEX)
     assert again.returncode == 0, again.stderr

@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONDAW = ROOT / "{{cookiecutter.project}}" / "condaw"
 OLDEST = "3.10"
+UNUSED = ["gitdb", "gitpython", "setuptools", "smmap", "zstandard"]
+"""What conda-lock asks for and `condaw lock` never imports: the largest, a third of it all."""
 
 
 def compile_pins(
@@ -69,7 +71,7 @@ def main() -> None:
             CONDAW / "relock.txt",
             python=OLDEST,
             constraint=both,
-            without=names(CONDAW / "engine.txt"),
+            without=[*names(CONDAW / "engine.txt"), *UNUSED],
             header="What `condaw lock` needs besides engine.txt; made by the template.",
         )
         # The same versions as the engine's, so that tests use it in place.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from machine import ROOT, Machine
+from pins import UNUSED
 
 PLATFORMS = ("linux-64", "win-64")
 CONDA_LOCK = Path(sys.executable).with_name("conda-lock")
@@ -471,3 +472,17 @@ def test_a_channel_that_does_not_say_when_it_got_its_packages_is_named_once(
     assert done.stdout.startswith("~ lib 1.0 -> 2.0"), done.stderr
     assert done.stderr.count("does not say when packages were published") == 1
     assert channel.folder.as_uri() in done.stderr
+
+
+def test_a_solve_imports_nothing_that_its_pins_leave_out(project: Path, machine: Machine) -> None:
+    modules = [{"gitpython": "git"}.get(name, name.replace("-", "_")) for name in UNUSED]
+    code = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({modules}))
+sys.argv = ["condaw", "lock", "--upgrade"]
+runpy.run_module("condaw", run_name="__main__")
+"""
+    done = machine.run(sys.executable, "-c", code, cwd=project)
+    assert done.returncode == 0, done.stderr
+    pins = (ROOT / "{{cookiecutter.project}}" / "condaw" / "relock.txt").read_text("utf-8")
+    assert not [name for name in UNUSED if f"\n{name}==" in pins]

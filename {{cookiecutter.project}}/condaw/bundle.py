@@ -51,8 +51,9 @@ def write(project: Project, file: Path, platforms: Sequence[str], groups: Sequen
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        asyncio.run(_fetch(packages, folder))
-        _download_wheels(packages, folder / WHEELS)
+        with console.waiting("fetching"):
+            asyncio.run(_fetch(packages, folder))
+            _download_wheels(packages, folder / WHEELS)
         shutil.copyfile(project.lock_file, folder / LOCK)
         try:
             _pack(folder, part)

@@ -15,7 +15,7 @@ import sysconfig
 from pathlib import Path
 
 from condaw.base import process
-from condaw.base.console import note
+from condaw.base.console import note, waiting
 from condaw.base.errors import CannotError, next_step_after
 from condaw.base.file_lock import of_cache
 from condaw.base.project import cache_dir, unwritable_cache
@@ -24,6 +24,7 @@ from condaw.network import pip_config
 
 ENGINE = Path(__file__).with_name("engine.txt")
 RELOCK = Path(__file__).with_name("relock.txt")  # what `lock` needs besides: conda-lock
+CONTENT = {ENGINE: "its engine, rattler and uv", RELOCK: "conda-lock, for solving"}
 
 
 def load(*requirement_files: Path) -> None:
@@ -84,11 +85,13 @@ def _fetched(requirements: Path) -> Path:
         with of_cache("engine"):
             if target.is_dir():
                 return target  # another process was first
-            note(f"fetching {requirements.stem} (once for all projects) into {target}")
+            what = f"fetching {CONTENT[requirements]}"
+            note(f"{what}, once for all projects with this Python, into {target}")
             for left in target.parent.glob(f"{target.name}.*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             try:
-                _install(requirements, staging)
+                with waiting(what):
+                    _install(requirements, staging)
                 rename(staging, target)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)

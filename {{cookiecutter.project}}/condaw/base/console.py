@@ -1,5 +1,6 @@
 """Messages for people: plain lines on stderr, so that stdout stays free for results."""
 
+import contextlib
 import io
 import os
 import sys
@@ -8,6 +9,7 @@ from condaw.base.errors import redacted
 
 TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
 RED, GREEN = "31", "32"
@@ -51,6 +53,33 @@ def plain(text: str) -> str:
 def on_terminal() -> bool:
     """Return whether to draw progress."""
     return not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def waiting(text: str) -> "Iterator[None]":
+    """Say on a terminal, from the third second on, how long `text` has been going on."""
+    import threading
+    import time
+
+    stream, began, ended = sys.stderr, time.monotonic(), threading.Event()
+
+    def draw() -> None:
+        pause = 2.0
+        while not ended.wait(pause):
+            seconds = f"{time.monotonic() - began:.0f} s"
+            print(f"\rcondaw: {text}: {seconds}\x1b[K", end="", file=stream, flush=True)
+            pause = 0.5
+        print("\r\x1b[K" if pause < 1 else "", end="", file=stream, flush=True)
+
+    thread = threading.Thread(target=draw, daemon=True)
+    if on_terminal():
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if thread.ident:
+            thread.join()
 
 
 def painted(text: str, colour: str, stream: "TextIO") -> str:

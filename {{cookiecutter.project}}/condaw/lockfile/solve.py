@@ -25,7 +25,7 @@ from conda_lock.src_parser import make_lock_spec
 from conda_lock.src_parser.conda_common import conda_spec_to_versioned_dep
 from conda_lock.virtual_package import FakeRepoData, default_virtual_package_repodata
 
-from condaw.base.console import note
+from condaw.base.console import note, waiting
 from condaw.base.errors import CannotError
 from condaw.base.process import last_line
 from condaw.base.project import Project
@@ -135,6 +135,7 @@ def _solve(
     with (
         tempfile.TemporaryDirectory() as folder,
         cooldown.on_indexes(rules, urls) as untimed,
+        waiting("solving environment.yml"),
         contextlib.redirect_stderr(io.StringIO()),
     ):
         shim = conda_shim.install(Path(folder), project.lock_file, urls, rules)
