@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from condaw import engine
 from condaw.base.errors import CannotError
+from condaw.base.project import own_cache
 from condaw.network.pip_config import pip_settings
 from machine import Machine
 
@@ -194,3 +196,33 @@ def test_the_engine_is_not_fetched_again_because_a_scanner_holds_its_folder_for_
     monkeypatch.setattr(Path, "rename", refuse)
     assert engine._fetched(engine.ENGINE).is_dir()
     assert len(renames) == 2
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o777, None), (0o775, None), (0o755, 4321)])
+def test_a_cache_that_others_can_write_to_is_refused_before_anything_of_it_runs(
+    mode: int, owner: int | None, without_pip: Path, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    if owner and os.geteuid():
+        pytest.skip("only root can give a folder away")
+    machine = replace(machine, cache=tmp_path / "cache")
+    folder = "from condaw import engine; f = engine.folder(engine.ENGINE); f.mkdir(parents=True);"
+    planted = f"{folder} (f / 'rattler.py').write_text('raise SystemExit(99)')"
+    assert machine.run(without_pip, "-c", planted, cwd=locked).returncode == 0
+    machine.cache.chmod(mode)
+    os.chown(machine.cache, owner or -1, -1)
+    done = machine.run(without_pip, "-c", LOAD, cwd=locked)
+    assert "CannotError: other users can write to the cache folder" in done.stderr
+    machine.cache.chmod(0o700)
+    os.chown(machine.cache, os.geteuid(), -1)
+    assert machine.run(without_pip, "-c", LOAD, cwd=locked).returncode == 99
+
+
+def test_the_cache_is_made_for_its_user_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
+    before = os.umask(0)
+    try:
+        assert own_cache().stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)

@@ -209,6 +209,23 @@ def test_a_cached_file_that_gets_the_prefix_written_into_it_heals(
     assert contents(small) == before
 
 
+def test_a_damaged_python_in_the_cache_heals_before_anything_of_it_runs(
+    own_channel: Path, small: Path, fresh: Machine, tmp_path: Path
+) -> None:
+    assert fresh.condaw(small, "create").returncode == 0
+    before, ran = contents(small), tmp_path / "ran"
+    [package] = (path for path in fresh.cache.glob("pkgs/python-3*") if path.is_dir())
+    [module] = package.glob("lib/python3*/os.py")
+    with module.open("a", encoding="utf-8") as out:  # in place, as an edit in an environment is
+        out.write(f"open({str(ran)!r}, 'w')\n")
+    for library in package.glob("lib/libpython3*.so*"):
+        truncate(library)
+    done = fresh.condaw(small, "create", "--repair")
+    assert done.returncode == 0, done.stderr
+    assert contents(small) == before
+    assert not ran.exists()
+
+
 def build_again(path: Path, scratch: Path) -> None:
     """Put other content into a package, and leave name, version and build as they are."""
     extract(path, scratch)

@@ -18,7 +18,7 @@ from condaw.base import process
 from condaw.base.console import note, waiting
 from condaw.base.errors import CannotError, next_step_after
 from condaw.base.file_lock import of_cache
-from condaw.base.project import cache_dir, unwritable_cache
+from condaw.base.project import cache_dir, own_cache, unwritable_cache
 from condaw.base.rename import rename
 from condaw.network import pip_config
 
@@ -77,6 +77,7 @@ def _fetched(requirements: Path) -> Path:
     """Return the folder of `requirements`, filled if it was not there yet."""
     target = folder(requirements)
     if target.is_dir():
+        own_cache()
         return target
     _refuse_unfit_machine()
     # An installer that outlives its killed condaw goes on writing into the folder of that one.

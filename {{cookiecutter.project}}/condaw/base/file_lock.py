@@ -13,7 +13,7 @@ from typing import IO
 
 from condaw.base import console
 from condaw.base.errors import RETRY, CannotError
-from condaw.base.project import cache_dir, unwritable_cache
+from condaw.base.project import cache_dir, own_cache, unwritable_cache
 
 WAIT = 3600  # seconds to wait for another condaw: as long as a large package may take to download
 PATIENCE = 2  # seconds to wait before saying so
@@ -49,7 +49,7 @@ def exclusive(file: Path, subject: object) -> Iterator[None]:
 
 def of_cache(name: str) -> contextlib.AbstractContextManager[None]:
     """Return the lock `name` of the cache, which all projects share."""
-    return exclusive(cache_dir() / "locks" / f"{name}.lock", f"the cache {cache_dir()}")
+    return exclusive(own_cache() / "locks" / f"{name}.lock", f"the cache {cache_dir()}")
 
 
 def _opened(file: Path) -> IO[str]:

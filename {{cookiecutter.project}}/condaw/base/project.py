@@ -49,6 +49,23 @@ def cache_dir() -> Path:
     return (xdg if xdg.is_absolute() else home / ".cache") / "condaw"
 
 
+def own_cache() -> Path:
+    """Return the user's cache, made if it is not there. Raises CannotError if others can write to
+    it, since what is in it runs as this user: as `StrictModes` of sshd_config(5)."""
+    folder = cache_dir()
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        raise unwritable_cache(error) from None
+    if os.name != "nt" and (status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid())):
+        raise CannotError(
+            f"other users can write to the cache folder {folder}, and what is in it runs as you",
+            "remove it, or set CONDAW_CACHE to a folder that only you can write to",
+        )
+    return folder
+
+
 def unwritable_cache(error: OSError) -> CannotError:
     """Return the error to raise when the cache cannot be written."""
     return CannotError(

@@ -17,7 +17,7 @@ from rattler.exceptions import ConfigError, GatewayError, InvalidUrlError
 from rattler.networking import middleware
 
 from condaw.base.errors import CannotError
-from condaw.base.project import cache_dir
+from condaw.base.project import own_cache
 
 PUBLIC = "https://conda.anaconda.org/"
 """conda's default of channel_alias: where a channel with a bare name is."""
@@ -65,7 +65,7 @@ def client() -> Client:
 
 def gateway() -> Gateway:
     """Return rattler's reader of the channels' indexes, which keeps them in condaw's cache."""
-    return Gateway.from_config(config(), cache_dir=cache_dir() / "repodata", client=client())
+    return Gateway.from_config(config(), cache_dir=own_cache() / "repodata", client=client())
 
 
 def has_python(urls: Sequence[str], subdir: str) -> bool:

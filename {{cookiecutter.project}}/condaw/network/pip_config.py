@@ -45,7 +45,8 @@ def config_files() -> list[Path]:
     """Return pip's configuration files, whether they exist or not; later ones win. Source: pip's
     user guide, "Configuration". PIP_CONFIG_FILE replaces the user's files; as the null device it
     replaces all of them."""
-    own, home = os.environ.get("PIP_CONFIG_FILE", ""), Path("~").expanduser()
+    own = os.environ.get("PIP_CONFIG_FILE", "")
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - this one never fails
     if own == os.devnull:
         return []
     if sys.platform == "win32":
