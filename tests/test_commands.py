@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from condaw.commands import main as condaw_main
-from machine import Machine
+from machine import Machine, Result
 
 OK, DRIFTED, USAGE, CANNOT = 0, 1, 2, 3
 
@@ -210,6 +210,35 @@ def test_the_working_directory_does_not_matter(
     words = ("-m", "condaw", "status")
     done = machine.run(sys.executable, *words, cwd=tmp_path, PYTHONPATH=str(shown))
     assert done.returncode == OK
+
+
+@pytest.mark.parametrize("start", ["condaw", "../condaw", "/condaw"])
+def test_condaw_starts_by_its_path_from_anywhere_and_says_how_it_was_started(
+    start: str, shown: Path, locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    def run(project: Path, *words: str) -> Result:
+        folder = {"condaw": project, "../condaw": project / "src", "/condaw": tmp_path}[start]
+        path = f"{project}/condaw" if start == "/condaw" else start
+        return machine.run("python3", path, *words, cwd=folder, PATH=found)
+
+    found = f"{sys.base_prefix}/bin:/usr/bin:/bin"
+    ran = run(shown, "run", "--", "python", "-c", "import sys; print(sys.prefix)")
+    assert (ran.returncode, ran.stdout.strip()) == (OK, str(shown / ".conda")), ran.stderr
+    typed = f"python3 {locked}/condaw" if start == "/condaw" else f"python3 {start}"
+    assert run(locked, "status").stdout.endswith(f"; run: {typed} create\n")
+    assert run(locked, "verify").stderr.endswith(f"condaw: next: run: {typed} create\n")
+    assert f"  {typed} create --repair  " in run(locked, "create", "--help").stdout
+
+
+def test_a_program_that_starts_condaw_by_the_path_of_a_python_gets_a_command_to_type(
+    locked: Path, machine: Machine, tmp_path: Path
+) -> None:
+    for path, name in ((f"{sys.base_prefix}/bin", "python3"), ("/nowhere", "python3")):
+        python = tmp_path / "python-of-a-hook"
+        python.unlink(missing_ok=True)
+        python.symlink_to(f"{sys.base_prefix}/bin/python3")
+        done = machine.run(python, "-m", "condaw", "status", cwd=locked, PATH=path)
+        assert done.stdout.endswith(f"; run: {name} -m condaw create\n")
 
 
 def test_the_generated_projects_own_tests_pass_in_its_environment(

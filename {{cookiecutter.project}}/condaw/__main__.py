@@ -1,5 +1,9 @@
-"""`python -m condaw COMMAND`, in words that Python 3.6 reads, so that it can say what it needs."""
+"""`python -m condaw COMMAND` in the project, or `python path/to/condaw COMMAND` from anywhere.
 
+In words that Python 3.6 reads, so that it can say what it needs.
+"""
+
+import os
 import sys
 
 if sys.version_info < (3, 10):  # noqa: UP036 - that is what is to be said
@@ -11,9 +15,13 @@ if sys.version_info < (3, 10):  # noqa: UP036 - that is what is to be said
     )
     sys.exit(3)
 
+if not __package__:  # started by its path: what is on Python's path is this folder, not the project
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
 from condaw import commands
-from condaw.base import process
+from condaw.base import console, process
 
 if __name__ == "__main__":
+    console.start = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
     process.stop_when_told()
     process.finish(commands.main())

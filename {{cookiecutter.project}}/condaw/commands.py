@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     """Return the command line: each command's docstring is its summary and its examples."""
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m condaw",
+        prog=console.as_started(console.CONDAW),
         description="This project's conda environment: made from conda-lock.yml, and verified.",
         epilog=EXIT_CODES,
         formatter_class=as_written,
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
             function.__name__.removeprefix("do_"),
             help=summary,
             description=summary,
-            epilog=examples.replace("\n    ", "\n").strip(),
+            epilog=console.as_started(examples.replace("\n    ", "\n").strip()),
             formatter_class=as_written,
         )
         command.set_defaults(function=function)

@@ -16,6 +16,8 @@ RED, GREEN = "31", "32"
 """Colours of ECMA-48. They only repeat what the words say."""
 LONGEST = 2000  # characters of one message
 
+CONDAW = "python -m condaw"  # as texts have it; printed as it was started
+start = CONDAW.split()  # the words that started condaw, without its own
 quiet = False  # set by `--quiet`: progress and good news are not printed; failures and findings are
 
 
@@ -43,11 +45,26 @@ def warn(text: str, colour: str = "") -> None:
 def plain(text: str) -> str:
     """Return `text` as one line without secrets, and with escapes for control characters. Names and
     messages from archives, locks and other programs end up in what is printed."""
-    shown = redacted(text)
+    shown = redacted(as_started(text))
     shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
     if shown.isprintable():
         return shown
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+
+
+def as_started(text: str) -> str:
+    """Return `text` with CONDAW as the user typed it, such as `python3 path/to/condaw`. If another
+    program has started condaw, by the path of a Python, with the name of one that a shell finds."""
+    if CONDAW not in text or start == CONDAW.split():
+        return text
+    python, *words = start
+    if os.path.dirname(python):
+        from shutil import which
+
+        name = os.path.basename(python).removesuffix(".exe")
+        python = next(filter(which, (name, "python3", "python", "py")), "python3")
+    typed = [f'"{word}"' if " " in word else word for word in (python, *words)]
+    return text.replace(CONDAW, " ".join(typed))
 
 
 def on_terminal() -> bool:
