@@ -67,6 +67,11 @@ def web_server(connection: socket.socket, over: threading.Event) -> None:
     connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
+def telnet(connection: socket.socket, over: threading.Event) -> None:
+    connection.sendall(b"\xff\xfd\x18\xff\xfd\x20login: ")
+    over.wait(60)
+
+
 def hang_up(connection: socket.socket, over: threading.Event) -> None:
     connection.close()
 
@@ -79,6 +84,7 @@ def hang_up(connection: socket.socket, over: threading.Event) -> None:
         (dribble, {"timeout", "no-ssh"}),
         (garbage, {"timeout", "no-ssh"}),
         (web_server, {"no-ssh"}),
+        (telnet, {"no-ssh"}),
         (hang_up, {"no-ssh"}),
     ],
     ids=lambda value: getattr(value, "__name__", None),

@@ -1,9 +1,9 @@
 """Every device type: its output, and a session through netmiko's driver for it.
 
 Outputs that were captured on devices come from the tests of ntc-templates (Apache License 2.0,
-Network to Code) and from FakeNOS (MIT): allied_telesis_awplus, brocade_fastiron, cisco_s300,
-dell_os9, ruckus_fastiron. Those of aruba_aoscx, checkpoint_gaia, cisco_asa, dell_os10,
-extreme_exos, hp_comware and nokia_sros were written after the vendors' manuals.
+Network to Code) and from FakeNOS (MIT): all but those of checkpoint_gaia, dell_os10, extreme_exos,
+f5_tmsh, hp_comware and nokia_sros. For these, neither has one, so they were written after the
+vendors' manuals; f5_tmsh runs Linux's uptime.
 """
 
 import os
@@ -39,14 +39,15 @@ EXPECTED = {
     "paloalto_panos": (182_329, "2 days, 2:38:49"),
     "huawei_vrp": (54_960, "0 week, 0 day, 15 hours, 16 minutes"),
     "allied_telesis_awplus": (123_190_932, "1425 days 19:42:12"),
-    "aruba_aoscx": (3_794_700, "6 weeks, 1 day, 22 hours, 5 minutes"),
+    "aruba_aoscx": (22_980, "6 hours, 23 minutes"),
     "brocade_fastiron": (63_111_611, "730 day(s) 11 hour(s) 11 second(s)"),
     "checkpoint_gaia": (18_399_180, "212 days, 22:53"),
-    "cisco_asa": (6_148_800, "71 days 4 hours"),
+    "cisco_asa": (9_914_400, "114 days 18 hours"),
     "cisco_s300": (6_059_807, "70,03:16:47"),
     "dell_os10": (11_171_575, "18 weeks 3 days 07:12:55"),
     "dell_os9": (810_300, "1 week(s), 2 day(s), 9 hour(s), 5 minute(s)"),
     "extreme_exos": (3_906_879, "45 days 5 hours 14 minutes 39 seconds"),
+    "f5_tmsh": (4_417_620, "51 days, 3:07"),
     "hp_comware": (18_957_240, "31 weeks, 2 days, 9 hours, 54 minutes"),
     "nokia_sros": (12_374_258, "143 days, 05:17:38.42"),
     "ruckus_fastiron": (2_088_661, "24 day(s) 4 hour(s) 11 minute(s) 1 second(s)"),
@@ -63,6 +64,7 @@ PROMPTS = {
     "huawei_vrp": "<Huawei>",
     "hp_comware": "<HPE>",
     "nokia_sros": "A:pe-1# ",
+    "f5_tmsh": "admin@(lb-1)(cfg-sync Standalone)(Active)(/Common)(tmos)# ",
     "checkpoint_gaia": "gw-1> ",
 }
 PREPARATION = {
@@ -130,6 +132,9 @@ def test_lines_around_the_uptime_do_not_matter() -> None:
         ("70,03:16:47", 6_059_807),
         ("6w5d11h55m45s", 4_103_745),
         ("2 day(s), 14 min(s)", 173_640),
+        ("0 days, 00:01:44.31", 104),
+        ("6 weeks 1 day 17:55:03", 3_779_703),
+        ("35 days 17 hours 35 minutes 20 seconds ", 3_087_320),
         # Nothing is added up, or left out, that is not a duration from end to end.
         ("3 ms", None),
         ("5 min 5 min", None),

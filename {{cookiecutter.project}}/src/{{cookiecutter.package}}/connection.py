@@ -12,6 +12,7 @@ from time import monotonic
 from .failures import Failure, last_line, plain
 from .targets import Target
 
+TOO_LATE = "no answer in time: look at the host, or raise --timeout"
 # What paramiko 5 has no more, and paramiko 4 still has.
 _SHA1 = {"kex": r".*-sha1$", "host key": r"ssh-(rsa|dss)$", "cipher": r"$."}
 
@@ -84,7 +85,9 @@ class Connection:
         return Failure("crypto", f"no {name} algorithm in common, it offers {listed}: {advice}")
 
     def broken(self) -> Failure:
-        """Return why there was no handshake: no way through, no SSH, or a server that hung up."""
+        """Return why there was no handshake: silence, no way through, no SSH, or a hang-up."""
+        if monotonic() >= self._end and (not self.heard or self.heard.startswith(b"SSH-")):
+            return Failure("timeout", TOO_LATE)
         if self._proxy and not self.heard:
             code = self._proxy.poll()
             self._said.seek(0)

@@ -44,6 +44,7 @@ DEVICES = {
     "dell_os10": Device("show version", r"^Up Time:\s+(.+)"),
     "dell_os9": _SHOW_VERSION,
     "extreme_exos": Device("show switch", r"System UpTime:\s+(.+)"),
+    "f5_tmsh": Device("run /util bash -c uptime", _UNIX.pattern),
     "fortinet": Device("get system performance status"),
     "hp_comware": _COMWARE,
     "hp_procurve": Device("show system", r"Up Time\s+:\s+(.+?)(?:\s{2}|$)"),

@@ -115,7 +115,8 @@ def candidates(
     with ExitStack() as stack:
         held: tuple[paramiko.PKey, ...] = ()
         if agent:  # a connection for each session, as paramiko does not lock it
-            held = stack.enter_context(closing(paramiko.Agent())).get_keys()
+            with suppress(OSError, paramiko.SSHException):  # it has gone
+                held = stack.enter_context(closing(paramiko.Agent())).get_keys()
         for key in sorted(held, key=lambda key: key.asbytes() not in listed):
             if key.asbytes() in listed or not listed_only:
                 yield key

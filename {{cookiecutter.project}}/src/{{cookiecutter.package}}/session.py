@@ -14,7 +14,7 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from .authentication import authenticate
-from .connection import Connection
+from .connection import TOO_LATE, Connection
 from .devices import DEVICES
 from .failures import Failure
 from .targets import Target
@@ -64,10 +64,9 @@ class Session:
     ) -> None:
         """End the connection. Raises Failure for what was raised because the time was over."""
         self._close()
-        told = isinstance(error, Failure) and error.kind == "no-prompt"
+        told = isinstance(error, Failure) and error.kind in ("no-prompt", "no-ssh")
         if time.monotonic() >= self.end and isinstance(error, Exception) and not told:
-            sentence = "no answer in time: look at the host, or raise --timeout"
-            raise Failure("timeout", sentence) from error
+            raise Failure("timeout", TOO_LATE) from error
 
     def _close(self) -> None:
         if self._connection:
