@@ -74,7 +74,7 @@ def test_the_example_inventory_has_hosts_and_a_group() -> None:
         ("x.yml", "web:\n  host: a\n  host: b\n", 3, "see line 2"),
         ("x.yml", "web:\n  host: me@web\n", 2, "host:"),
         ("x.yml", "web:\n  host: web\n  port: 99999\n", 3, "65535"),
-        ("x.yml", "? [a]\n: {host: a}\n", 1, "a name before the colon"),
+        ("x.yml", "? [a]\n: {host: a}\n", 1, "a name"),
         ("x.yml", "ok: {platform: ios}\nsw: {hostname: 'a; reboot'}\n", 2, "not 'a; reboot'"),
         ("x.yml", "sw: {platform: ios, groups: [none]}\n", 1, "not 'none'"),
         ("x.yml", "sw: {platform: ios, groups: {a: b}}\n", 1, "groups"),

@@ -28,7 +28,7 @@ def run(session: Session, command: str) -> str:
             return _exec(session, command)
         from .device_shell import send_command  # netmiko takes 0.2 s: only where it is needed
 
-        return send_command(session, command, MOST)
+        return send_command(session, command)
     except (paramiko.SSHException, EOFError, OSError) as error:
         reason = last_line(str(error)) or "the session broke off"
         raise Failure("command", f"logged in, but {command!r} failed: {reason}") from error

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from getpass import getpass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from .failures import UsageError, plain
@@ -20,7 +19,7 @@ if TYPE_CHECKING:  # the rest is imported where it is used: the help is fast
     from .fleet import Row
     from .targets import Target
 
-FINE, SOME_FAILED, USAGE, SIGNALLED = 0, 1, 2, 128
+FINE, SOME_FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
 _END = """Passwords come from the inventory, the variable SSH_UPTIME_PASSWORD or a prompt, never
 from a flag. Exit code: 0 all fine, 1 some failed, 2 usage, 130 interrupted."""
@@ -71,23 +70,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(args)
     except (UsageError, OSError) as error:
         print(f"ssh-uptime: {plain(str(error))}", file=sys.stderr)
-    except KeyboardInterrupt as stopped:
-        return SIGNALLED + _number(stopped)
+    except KeyboardInterrupt:
+        return STOPPED
     return USAGE
 
 
 def _run(args: argparse.Namespace) -> int:
     from . import output
 
-    _end_as_ctrl_c()
-    began, stopped = time.monotonic(), 0
+    for name in ("SIGTERM", "SIGHUP"):  # they end the run as Ctrl-C does
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it
+            signal.signal(number, signal.default_int_handler)
+    began, stopped = time.monotonic(), False
     targets, rows = _targets(args), list["Row"]()
     pool = ThreadPoolExecutor(args.workers)
     try:
         for row in _collected(args, targets, pool):
             rows.append(row)
-    except KeyboardInterrupt as interrupt:
-        stopped = _number(interrupt)
+    except KeyboardInterrupt:
+        stopped = True
     pool.shutdown(wait=False, cancel_futures=True)
     rows, fine = output.in_order(rows), sum(row.ok for row in rows)
     if args.output == "table":
@@ -99,7 +101,7 @@ def _run(args: argparse.Namespace) -> int:
     if stopped:
         print(f"interrupted: {len(rows)} of {len(targets)} hosts were done", file=sys.stderr)
         sys.stderr.flush()
-        os._exit(SIGNALLED + stopped)  # Python would wait for the threads, and their sessions
+        os._exit(STOPPED)  # Python would wait for the threads, and their sessions
     if len(rows) > 1:
         said = f"{fine} of {len(rows)} hosts answered, {len(rows) - fine} failed"
         print(f"{said}, in {time.monotonic() - began:.1f} s", file=sys.stderr)
@@ -126,22 +128,6 @@ def _collected(
             hostkeys.read(files[row.name]).add(row.learned)
         except OSError as error:
             print(f"the key of {row.name} was not kept: {error}", file=sys.stderr)
-
-
-def _end_as_ctrl_c() -> None:
-    """Let SIGTERM and SIGHUP end the run as Ctrl-C does, with the rows that are there."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it
-            signal.signal(number, interrupt)
-
-
-def _number(interrupt: KeyboardInterrupt) -> int:
-    return int(interrupt.args[0]) if interrupt.args else int(signal.SIGINT)
 
 
 def _targets(args: argparse.Namespace) -> "list[Target]":

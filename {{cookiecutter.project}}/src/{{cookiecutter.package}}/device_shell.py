@@ -19,11 +19,13 @@ from .session import Session
 class Channel(SSHChannel):
     """netmiko's channel, which notices the end of a session and an answer without end."""
 
-    def __init__(self, shell: paramiko.Channel, encoding: str, most: int) -> None:
-        """Wrap the channel of a shell, for at most `most` characters."""
+    most = 1_000_000
+    """Characters. A device that prints more is not asked for the right thing."""
+
+    def __init__(self, shell: paramiko.Channel, encoding: str) -> None:
+        """Wrap the channel of a shell."""
         super().__init__(shell, encoding)
         self.shell = shell
-        self.most = most
         self.seen = ""
 
     def read_channel(self) -> str:
@@ -37,7 +39,7 @@ class Channel(SSHChannel):
         return output
 
 
-def send_command(session: Session, command: str, most: int) -> str:
+def send_command(session: Session, command: str) -> str:
     """Type a command at the prompt and return the answer. Raises Failure."""
     target = session.target
     who = {"host": target.host, "username": target.username, "password": target.password}
@@ -48,7 +50,7 @@ def send_command(session: Session, command: str, most: int) -> str:
     except (TypeError, ValueError) as error:
         raise Failure("config", f"netmiko refuses these settings: {error}") from None
     try:
-        prompt = _prepare(session, connection, most)
+        prompt = _prepare(session, connection)
         return str(connection.send_command(command, prompt, read_timeout=session.left()))
     except (NetmikoBaseException, ReadException) as error:
         reason = last_line(str(error))
@@ -57,7 +59,7 @@ def send_command(session: Session, command: str, most: int) -> str:
         connection.disconnect()
 
 
-def _prepare(session: Session, connection: BaseConnection, most: int) -> str:
+def _prepare(session: Session, connection: BaseConnection) -> str:
     """Open a shell, prepare it for a program, and return a pattern for its prompt.
 
     These are the steps of netmiko's establish_connection, on a transport that is logged in.
@@ -66,7 +68,7 @@ def _prepare(session: Session, connection: BaseConnection, most: int) -> str:
     shell.get_pty("vt100", 511, 1000)
     shell.invoke_shell()
     connection.remote_conn, connection.remote_conn_pre = shell, None
-    connection.channel = channel = Channel(shell, connection.encoding, most)
+    connection.channel = channel = Channel(shell, connection.encoding)
     try:
         connection.special_login_handler()
         redispatch(connection, session.target.device_type)  # reads the prompt, stops the pager

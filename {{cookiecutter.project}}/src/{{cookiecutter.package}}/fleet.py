@@ -1,6 +1,6 @@
 """A fleet in, rows out as they come, on any executor: threads, processes, a Dask cluster."""
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass
@@ -69,6 +69,30 @@ def probe(target: Target, timeout: float = 30.0) -> Row:
     return row
 
 
+class _Account:
+    """The hosts of one user and secret: those that wait, and those that are being asked."""
+
+    def __init__(self, keep_trying: bool) -> None:
+        self.keep_trying = keep_trying
+        self.waiting: deque[Target] = deque()
+        self.running: dict[str, Future[Row]] = {}
+        self.refused = 0  # less those that were accepted
+
+    def spent(self) -> bool:
+        """Tell whether the secret must not be tried any more."""
+        return self.refused >= REFUSED and not self.keep_trying
+
+    def free(self) -> bool:
+        """Tell whether the next host may be asked now; nobody is locked out for a wrong key."""
+        by_key = self.waiting[0].password is None
+        return by_key or self.keep_trying or self.refused + len(self.running) < REFUSED
+
+    def cancel(self) -> None:
+        """Cancel what has not begun."""
+        for task in list(self.running.values()):
+            task.cancel()
+
+
 def collect(
     targets: Sequence[Target], executor: Executor, timeout: float = 30.0, keep_trying: bool = False
 ) -> Iterator[Row]:
@@ -79,51 +103,42 @@ def collect(
     and each that accepts it frees the way for two more. A user and secret that hosts refuse is not
     tried on all the others. `keep_trying` turns both off.
     """
-    waiting: dict[object, deque[Target]] = defaultdict(deque)
-    running: dict[object, dict[str, Future[Row]]] = defaultdict(dict)
-    refused: dict[object, int] = defaultdict(int)  # less those that were accepted
-    done: SimpleQueue[tuple[object, Target, Future[Row]]] = SimpleQueue()
-
-    def spent(account: object) -> bool:
-        return refused[account] >= REFUSED and not keep_trying
-
-    def start(account: object) -> Iterator[Row]:
-        """Ask what may be asked. Yield the rows of those that will never be."""
-        while waiting[account]:
-            by_key = waiting[account][0].password is None  # nobody is locked out for a wrong key
-            if spent(account):
-                yield _row(waiting[account].popleft(), _NOT_TRIED)
-            elif by_key or keep_trying or refused[account] + len(running[account]) < REFUSED:
-                target = waiting[account].popleft()
-                task = running[account][target.name] = _submit(executor, target, timeout)
-                task.add_done_callback(lambda task, t=target: done.put((account, t, task)))  # type: ignore[misc]
-            else:
-                return
-
+    accounts: dict[object, _Account] = {}
     for target in targets:
         secret = (target.username, target.password, target.keys, target.agent)
-        waiting[secret].append(target)
+        accounts.setdefault(secret, _Account(keep_trying)).waiting.append(target)
+    done: SimpleQueue[tuple[_Account, Target, Future[Row]]] = SimpleQueue()
+
+    def ask(account: _Account) -> Iterator[Row]:
+        while account.waiting and (account.spent() or account.free()):
+            target = account.waiting.popleft()
+            if account.spent():
+                yield _row(target, _NOT_TRIED)
+                continue
+            task = account.running[target.name] = _submit(executor, target, timeout)
+            task.add_done_callback(lambda task, t=target: done.put((account, t, task)))  # type: ignore[misc]
+
+    busy = set(accounts.values())
     try:
-        for account in list(waiting):
-            yield from start(account)
-        while running:
+        for account in accounts.values():
+            yield from ask(account)
+        while busy:
             try:
                 account, target, task = done.get(timeout=1)  # Windows cannot interrupt a longer one
             except Empty:
                 continue
-            del running[account][target.name]
+            del account.running[target.name]
             row = _row(target, _NOT_TRIED) if task.cancelled() else _result(target, task)
-            refused[account] -= row.login
-            for other in list(running[account].values()) if spent(account) else ():
-                other.cancel()
+            account.refused -= row.login
+            if account.spent():
+                account.cancel()
             yield row
-            yield from start(account)
-            if not running[account]:
-                del running[account]
+            yield from ask(account)
+            if not account.running:
+                busy.discard(account)
     finally:
-        for tasks in running.values():
-            for task in list(tasks.values()):
-                task.cancel()
+        for account in busy:
+            account.cancel()
 
 
 def _submit(executor: Executor, target: Target, timeout: float) -> "Future[Row]":

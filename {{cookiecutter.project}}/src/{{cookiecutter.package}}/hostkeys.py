@@ -37,26 +37,22 @@ class Trust:
 
     def judge(self, kind: str, key: str) -> str:
         """Accept a key, in base64, or raise Failure. Return the line to add for a first key."""
-        authority = any(line.marker == "@cert-authority" for line in self.lines)
         markers = {line.marker for line in self.lines if line.key == key}
         others = [line.where for line in self.lines if not line.marker]
-        failed = "host-key-unknown"
         if "@revoked" in markers:
-            failed, reason = "host-key-changed", "which is marked @revoked: stay away"
+            reason = "which is marked @revoked: stay away"
         elif self.mode == "insecure" or "" in markers:
             return ""
         elif others:
             fix = f"ssh-keygen -R '{self.name}' -f '{others[0].rpartition(':')[0]}'"
-            reason = (
-                f"not the key at {others[0]}: ask its owner; if the new one is right, run {fix}"
-            )
-            failed = "host-key-changed"
-        elif authority:
+            reason = f"not the key at {others[0]}: ask its owner; if it is right, run {fix}"
+        elif any(line.marker == "@cert-authority" for line in self.lines):
             reason = "and host certificates are not checked here: add the host's own key"
         elif self.mode == "accept-new":
             return f"{self.name} {kind} {key}\n"
         else:
             reason = "not in known_hosts: ask its owner, then use --accept-new once"
+        failed = "host-key-changed" if others or "@revoked" in markers else "host-key-unknown"
         digest = base64.b64encode(hashlib.sha256(base64.b64decode(key)).digest()).decode()
         raise Failure(failed, f"{self.name} shows {kind} SHA256:{digest.rstrip('=')}, {reason}")
 

@@ -24,7 +24,8 @@ _VARIES = re.compile(
 def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
     """Return for each host its settings: lower-case names, and the values of each.
 
-    `file` is instead of the user's and the system's; `none` is no file. Raises UsageError.
+    `file` is instead of the user's and the system's; `none` is no file. Raises UsageError and
+    OSError.
     """
     names, home = list(dict.fromkeys(hosts)), Path.home()
     own = home / ".ssh" / "config"
@@ -37,7 +38,8 @@ def lookup(hosts: Iterable[str], file: str | None) -> dict[str, Section]:
     command = ["ssh", *(["-F", file] if file else []), "-G", "--"]
     system = Path("/etc/ssh")
     files = [Path(file)] if file else [own, system / "ssh_config", *system.glob("*.d/*.conf")]
-    if not any(_VARIES.search(_text(path)) for path in files):  # one answer for all, at 10 ms each
+    texts = [path.read_text("utf-8", "replace") for path in files if path.is_file()]
+    if not any(map(_VARIES.search, texts)):  # one answer for all, at 10 ms each
         return dict.fromkeys(names, _ask(command, "host", home) | {"hostname": []})
     with ThreadPoolExecutor(4 * (os.cpu_count() or 1)) as pool:
         sections = pool.map(lambda name: _ask(command, name, home), names)
@@ -60,19 +62,13 @@ def _ask(command: list[str], name: str, home: Path) -> Section:
     return section
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def _parsed(names: list[str], file: Path) -> dict[str, Section]:
     """Read a file with paramiko, which knows neither Include nor the system's file."""
     import paramiko
 
     try:
-        config = paramiko.SSHConfig.from_text("" if file == Path("none") else _text(file))
+        text = file.read_text("utf-8", "replace") if file.is_file() else ""
+        config = paramiko.SSHConfig.from_text(text)
         found = {name: config.lookup(name) for name in names}
         for section in found.values():
             int(section.get("port", 22))

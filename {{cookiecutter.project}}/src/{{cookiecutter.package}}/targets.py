@@ -79,6 +79,40 @@ def resolve(entries: Entries, options: Options, password: Password) -> list[Targ
     ]
 
 
+class _Config:
+    """What ssh_config says of one host, after what the entry says itself."""
+
+    def __init__(self, section: ssh_config.Section, entry: dict[str, Any]) -> None:
+        self.section = section
+        self.host = self.first("hostname", entry["host"])
+        self.port = int(entry.get("port") or self.first("port", "22"))
+        self.user = str(entry.get("username") or self.first("user", getpass.getuser()))
+        self._tokens = {"%": "%", "h": self.host, "p": str(self.port), "r": self.user}
+        self._tokens |= {"n": entry["host"], "d": str(Path.home()), "u": getpass.getuser()}
+
+    def first(self, key: str, default: str = "") -> str:
+        """Return the first value, or the default if there is none."""
+        value = (self.section.get(key) or ["none"])[0]
+        return default if value.lower() == "none" else value
+
+    def expand(self, text: str) -> str:
+        """Replace the tokens of ssh_config(5) that make sense in file names and commands."""
+        return re.sub("%([%a-z])", lambda found: self._tokens.get(found[1], found[0]), text)
+
+    def known_hosts(self) -> tuple[str, ...]:
+        """Return the user's files and the system's."""
+        names = ("userknownhostsfile", "globalknownhostsfile")
+        files = " ".join(line for name in names for line in self.section.get(name, [])).split()
+        return tuple(_home(self.expand(file)) for file in files) or (_home("~/.ssh/known_hosts"),)
+
+    def proxy(self) -> str:
+        """Return the ProxyCommand. Raises UsageError."""
+        command = self.first("proxycommand")
+        if "%r" in command and not re.fullmatch(r"[\w.@+-]*", self.user):  # a shell will read it
+            raise UsageError(f"{self.user!r} cannot be put into a ProxyCommand")
+        return self.expand(command)
+
+
 def _target(
     name: str,
     entry: dict[str, Any],
@@ -86,64 +120,40 @@ def _target(
     options: Options,
     password: Password,
 ) -> Target:
-    def configured(key: str, default: str = "") -> str:
-        value = (section.get(key) or ["none"])[0]
-        return default if value.lower() == "none" else value
-
-    host = configured("hostname", entry["host"])
-    port = int(entry.get("port") or configured("port", "22"))
-    user = str(entry.get("username") or configured("user", getpass.getuser()))
-    tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": entry["host"]}
-    tokens |= {"d": str(Path.home()), "u": getpass.getuser()}
-
-    def expand(text: str) -> str:  # the tokens of ssh_config(5) that make sense here
-        return re.sub("%([%a-z])", lambda found: tokens.get(found[1], found[0]), text)
-
-    files = _key_files(entry, section, expand, options.passphrase)
+    config = _Config(section, entry)
+    host, port = config.host, config.port
+    files = _key_files(entry, config, options.passphrase)
     agent = entry.get("allow_agent", True) and section.get("identityagent") != ["none"]
     agent = bool(agent and agent_keys())
-    known = tuple(
-        _home(expand(file))
-        for key in ("userknownhostsfile", "globalknownhostsfile")
-        for file in " ".join(section.get(key, [])).split()
-    )
-    known = (options.known_hosts,) if options.known_hosts else known or ("~/.ssh/known_hosts",)
+    known = (options.known_hosts,) if options.known_hosts else config.known_hosts()
     secret = entry.get("password")
     if secret is None:
-        secret = password(user, host, not (files or agent))
-    proxy = configured("proxycommand")
-    if "%r" in proxy and not re.fullmatch(r"[\w.@+-]*", user):  # a shell will read it
-        raise UsageError(f"{user!r} cannot be put into a ProxyCommand")
-    jumps = configured("proxyjump")
+        secret = password(config.user, host, not (files or agent))
+    alias, jumps = config.first("hostkeyalias") or None, config.first("proxyjump")
     return Target(
         name=name,
         host=host,
         port=port,
-        username=user,
+        username=config.user,
         device_type=entry.get("device_type", "linux").removesuffix("_ssh"),
-        trust=hostkeys.read(known).trust(
-            host, port, configured("hostkeyalias") or None, options.mode
-        ),
+        trust=hostkeys.read(known).trust(host, port, alias, options.mode),
         password=None if secret is None else str(secret),
         keys=files,
         agent=agent,
-        identities_only=bool(entry.get("key_file")) or configured("identitiesonly") == "yes",
-        proxy=expand(proxy) or (jumps and _jump(jumps, host, port, options, known)),
+        identities_only=bool(entry.get("key_file")) or config.first("identitiesonly") == "yes",
+        proxy=config.proxy() or (jumps and _jump(jumps, host, port, options, known)),
         settings={key: value for key, value in entry.items() if key not in _OURS},
         known_hosts=known,
     )
 
 
 def _key_files(
-    entry: dict[str, Any],
-    section: ssh_config.Section,
-    expand: Callable[[str], str],
-    passphrase: str | None,
+    entry: dict[str, Any], config: _Config, passphrase: str | None
 ) -> tuple[KeyFile, ...]:
     """Return the keys that can be used. One that was named must be usable; defaults need not."""
-    named = entry.get("key_file")
-    names = [named] if named else map(expand, section.get("identityfile", _DEFAULTS))
-    certificates = tuple(_home(expand(file)) for file in section.get("certificatefile", []))
+    named, section = entry.get("key_file"), config.section
+    names = [named] if named else map(config.expand, section.get("identityfile", _DEFAULTS))
+    certificates = tuple(_home(config.expand(f)) for f in section.get("certificatefile", []))
     phrase = entry.get("passphrase") or passphrase
     files = [KeyFile(_home(file), certificates, phrase) for file in names]
     if named and problem(files[0]):
