@@ -15,6 +15,8 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export MYPY_CACHE_DIR := $(CURDIR)/build/mypy
+export PIP_CACHE_DIR := $(CURDIR)/build/cache/pip
+export UV_CACHE_DIR := $(CURDIR)/build/cache/uv
 
 .PHONY: try quick test lint bench docs pins pictures
 .DEFAULT_GOAL := try
