@@ -157,7 +157,7 @@ def test_a_line_that_is_added_or_removed_moves_nothing_else(
     channel.add("extra", "2.0", "dep", "lib >=2")
     channel.add("dep", "7")
     environment(project, channel, "app", "tool", "extra <2")
-    assert lock(project, machine) == ["+ dep 7", "+ extra 1.0", "2 added"]
+    assert lock(project, machine, "--update", "extra") == ["+ dep 7", "+ extra 1.0", "2 added"]
     environment(project, channel, "app", "tool", "extra")
     assert lock(project, machine) == ["nothing changed"]
     assert lock(project, machine, "--update", "extra") == [

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from condaw.base.project import Project
     from condaw.environment.findings import Finding
-    from condaw.lockfile.diff import Change
     from condaw.lockfile.package import Package
 
 OK, DRIFTED, CANNOT = 0, 1, 3
@@ -288,8 +287,7 @@ def do_add(options: argparse.Namespace) -> int:
       python -m condaw add ruamel.yaml             the newest that fits
       python -m condaw add --pip humanize==4.13.0  from PyPI
     """
-    manager = "pip" if options.pip else "conda"
-    return _edited(options, lambda edit, project: edit.add(project, options.names, manager))
+    return _edited(options, "pip" if options.pip else "conda")
 
 
 @_command({"names": _words("NAME", "a package"), "--pip": PIP})
@@ -299,11 +297,10 @@ def do_remove(options: argparse.Namespace) -> int:
     examples:
       python -m condaw remove ruamel.yaml
     """
-    managers = ["pip"] if options.pip else ["conda", "pip"]
-    return _edited(options, lambda edit, project: edit.remove(project, options.names, managers))
+    return _edited(options, ["pip"] if options.pip else ["conda", "pip"])
 
 
-def _edited(options: argparse.Namespace, change: Callable[[Any, Project], Sequence[Change]]) -> int:
+def _edited(options: argparse.Namespace, managers: str | list[str]) -> int:
     """Change environment.yml and the lock, and create; restore both files if that fails."""
     from condaw import engine
     from condaw.network import pip_config
@@ -317,7 +314,8 @@ def _edited(options: argparse.Namespace, change: Callable[[Any, Project], Sequen
     project = _project()
     files = [file for file in (project.environment_yml, project.lock_file) if file.exists()]
     before = {file: file.read_bytes() for file in files}
-    print(diff.as_text(change(edit, project)), flush=True)
+    changes = getattr(edit, options.verb)(project, options.names, managers)
+    print(diff.as_text(changes), flush=True)
     # In a process of its own: conda-lock leaves this one changed.
     if (code := process.attached(create, env, project.root)) not in (OK, DRIFTED):
         for file, content in before.items():

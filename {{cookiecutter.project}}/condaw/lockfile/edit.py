@@ -24,9 +24,6 @@ from condaw.network import channels
 
 BARE = re.compile(r"(?:[^\s:]+::)?[\w.-]+(?:\[[\w., -]+\])?")
 EXACT = re.compile(rf"({BARE.pattern})\s*==\s*([\w.!+-]+)(\s*;.*)?")
-Ask = Callable[[Entry, str], str | None]
-"""Return what to write for an entry, given the version that was solved, which is at first empty;
-None leaves the entry as it is."""
 
 
 def pin(project: Project) -> list[diff.Change]:
@@ -43,12 +40,8 @@ def pin(project: Project) -> list[diff.Change]:
     for node in gone:
         warn(f"{node.value} is left out: {', '.join(urls)} has no python for it")
 
-    def ask(entry: Entry, found: str) -> str | None:
-        if entry.manager == "pip":
-            return None
-        return _exact(entry, found) if found else entry.spec
-
-    return _settled(project, _without(text, map(_span, gone)), ask)
+    text = _without(text, map(_span, gone))
+    return _settled(project, text, lambda entry: entry.manager == "conda")
 
 
 def upgrade(project: Project) -> list[diff.Change]:
@@ -56,17 +49,16 @@ def upgrade(project: Project) -> list[diff.Change]:
     solves on all platforms, within what pyproject.toml asks for. Python stays in its series."""
     bounds = _bounds(project)
 
-    def ask(entry: Entry, found: str) -> str | None:
-        if not (exact := EXACT.fullmatch(entry.spec)):
-            return None
-        name, version, marker = exact.groups("")
+    def limited(entry: Entry, found: str) -> str:
+        name, version, marker = EXACT.fullmatch(entry.spec).groups("")  # type: ignore[union-attr]
         names = on_pypi([entry.name]) if entry.manager == "conda" else {entry.name}
         limits = [f">={version}", *(bounds[each] for each in sorted(bounds.keys() & names))]
         if entry.name == "python" and (series := re.match(r"3\.(\d+)", version)):
             limits.append(f"<3.{int(series[1]) + 1}.0a0")
         return name + ",".join([*limits, *([f"<={found}"] if found else [])]) + marker
 
-    return _settled(project, environment_yml.read(project)[0], ask, upgrade=True)
+    text, _ = environment_yml.read(project)
+    return _settled(project, text, lambda entry: EXACT.fullmatch(entry.spec), limited)
 
 
 def add(project: Project, specs: Sequence[str], manager: str) -> list[diff.Change]:
@@ -88,13 +80,8 @@ def add(project: Project, specs: Sequence[str], manager: str) -> list[diff.Chang
         lines = [f"{before}pip:", *(f"{' ' * len(before)}  - {spec}" for spec in specs)]
     names = {(entry.manager, entry.name) for entry in known}
 
-    def ask(entry: Entry, found: str) -> str | None:
-        if (entry.manager, entry.name) in names or not BARE.fullmatch(entry.spec):
-            return None
-        return _exact(entry, found) if found else entry.spec
-
-    new = "".join(f"{line}{newline}" for line in lines)
-    return _settled(project, text[:end] + new + text[end:], ask)
+    text = text[:end] + "".join(f"{line}{newline}" for line in lines) + text[end:]
+    return _settled(project, text, lambda e: e[:2] not in names and BARE.fullmatch(e.spec))
 
 
 def remove(project: Project, names: Sequence[str], managers: Sequence[str]) -> list[diff.Change]:
@@ -115,27 +102,33 @@ def remove(project: Project, names: Sequence[str], managers: Sequence[str]) -> l
             inner = {_span(line) for line in lines.value}
             if inner and inner <= spans:  # nothing is left of `- pip:`
                 spans = spans - inner | {(item.start_mark.index, max(inner)[1])}
-    return _settled(project, _without(text, spans), lambda entry, found: None)
+    return _settled(project, _without(text, spans), lambda entry: False)
 
 
-def _settled(project: Project, text: str, ask: Ask, *, upgrade: bool = False) -> list[diff.Change]:
-    """Solve `text` in the place of environment.yml until each entry that `ask` is about has one
-    version on all platforms. Then write these versions, and the lock; or nothing."""
+def _settled(
+    project: Project,
+    text: str,
+    chosen: Callable[[Entry], object],
+    limited: Callable[[Entry, str], str] | None = None,
+) -> list[diff.Change]:
+    """Solve `text` in the place of environment.yml until each chosen dependency has one version on
+    all platforms. Then write these versions, and the lock; or nothing. `limited` gives what to ask
+    for instead of an entry, up to the version found so far; with it, everything may move."""
     before = solve.parse(project.lock_file).package if project.lock_file.exists() else []
     with _draft(project, text) as draft:
-        entries = [e for e in environment_yml.entries(draft) if e.everywhere and ask(e, "")]
-        found: dict[Entry, set[str]] = {}
-        while not found or any(len(versions) > 1 for versions in found.values()):
+        entries = [e for e in environment_yml.entries(draft) if e.everywhere and chosen(e)]
+        specs = {entry: limited(entry, "") if limited else entry.spec for entry in entries}
+        while True:
+            draft.environment_yml.write_bytes(_replaced(text, specs).encode())
+            solve.relock(draft, upgrade=bool(limited))
+            found = _versions(draft, entries)
             lowest = {entry: min(versions, key=Version) for entry, versions in found.items()}
-            specs = {entry: str(ask(entry, lowest.get(entry, ""))) for entry in entries}
-            draft.environment_yml.write_bytes(_replaced(text, specs).encode())
-            solve.relock(draft, upgrade=upgrade)
-            if not (found := _versions(draft, entries)):
+            if all(len(versions) == 1 for versions in found.values()):
                 break
-        specs = {entry: _exact(entry, *versions) for entry, versions in found.items()}
-        if specs:
-            draft.environment_yml.write_bytes(_replaced(text, specs).encode())
-            solve.relock(draft)
+            specs |= {e: (limited or _exact)(e, version) for e, version in lowest.items()}
+        specs = {entry: _exact(entry, version) for entry, version in lowest.items()}
+        draft.environment_yml.write_bytes(_replaced(text, specs).encode())
+        solve.relock(draft)
         after = solve.parse(draft.lock_file).package
         shutil.copyfile(draft.lock_file, project.lock_file)
         shutil.copyfile(draft.environment_yml, project.environment_yml)

@@ -22,7 +22,6 @@ class Package:
     md5: str | None
     dependencies: Mapping[str, str]
     line: int = field(compare=False)  # where the entry begins in the lock, from 1
-    categories: frozenset[str] = frozenset({"main"})
 
     @property
     def file_name(self) -> str:

@@ -1,12 +1,11 @@
 """conda-lock.yml (CEP 37) -> the packages of one platform, each of which passes every rule."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from packaging.utils import canonicalize_name
 
 from condaw.base.errors import CannotError
 from condaw.base.project import Project
@@ -45,31 +44,25 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
         next_step = f"add {platform} under platforms: in environment.yml"
         raise CannotError(cause, f"{next_step} and run: python -m condaw lock")
     packages, defects = [], []
+    categories: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for entry, line in zip(document["package"], lines, strict=True):
         reasons = list(rules.shape(entry, platforms))
         defects += [Defect(line, reason) for reason in reasons]
         if not reasons and entry["platform"] == platform:
-            packages.append(_package(entry, line))
+            package, category = _package(entry, line), entry.get("category", "main")
+            known = categories[package.manager, package.name, package.url, package.sha256]
+            if not known or category in known:  # a package may be in several (CEP 37)
+                packages.append(package)
+            known.add(category)
     if defects or (defects := list(rules.check(packages, platform, list(channels)))):
         raise LockError(defects)
-    return _merged(packages)
-
-
-def _merged(packages: Iterable[Package]) -> list[Package]:
-    """Return each package once: it has an entry for each of its categories (CEP 37)."""
-    merged: dict[tuple[str, str], Package] = {}
-    for package in packages:
-        key = (package.manager, canonicalize_name(package.name))
-        categories = package.categories | merged.get(key, package).categories
-        merged[key] = replace(package, categories=categories)
-    return list(merged.values())
+    return packages
 
 
 def _package(entry: dict[str, Any], line: int) -> Package:
     texts = {key: entry[key] for key in ("manager", "name", "version", "platform", "url")}
     hashes = {"sha256": entry["hash"]["sha256"], "md5": entry["hash"].get("md5")}
-    needs, categories = entry.get("dependencies", {}), frozenset({entry.get("category", "main")})
-    return Package(**texts, **hashes, dependencies=needs, line=line, categories=categories)
+    return Package(**texts, **hashes, dependencies=entry.get("dependencies", {}), line=line)
 
 
 def _load(path: Path) -> tuple[Any, list[int]]:

@@ -71,9 +71,7 @@ def shape(entry: Any, platforms: Sequence[str]) -> Iterator[str]:
 
 def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -> Iterator[Defect]:
     """Yield what is wrong with the packages of one platform, each of which has the right shape."""
-    entries = Counter((p.manager, canonicalize_name(p.name), p.categories) for p in packages)
-    files = {(p.manager, canonicalize_name(p.name), p.url, p.sha256) for p in packages}
-    keys = Counter(key[:2] for key in files)
+    keys = Counter((p.manager, canonicalize_name(p.name)) for p in packages)
     python = next((p.version for p in packages if (p.manager, p.name) == ("conda", "python")), "")
     minor = re.match(r"3\.(\d{1,3})\.", python)
     if not minor:
@@ -81,8 +79,7 @@ def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -
         return
     fitting = _wheel_tags(int(minor[1]), platform)
     for package in packages:
-        key = (package.manager, canonicalize_name(package.name))
-        if keys[key] > 1 or entries[(*key, package.categories)] > 1:
+        if keys[package.manager, canonicalize_name(package.name)] > 1:
             yield Defect(package.line, f"{package.name} is locked twice")
         reasons = [f"its URL {fault}" for fault in url_faults(package.url)]
         if not reasons and package.manager == "conda":

@@ -172,13 +172,12 @@ def _with_own_pip(
 ) -> dict[str, list[Dependency]]:
     """Return the dependencies with the file's own line for pip: conda-lock puts a bare `pip` in its
     place if there is a `pip:` section. Source: conda-lock#919. The content hash stays as it is."""
-    found: dict[str, list[Dependency]] = dict(specification.dependencies)
-    if own := satisfies.requested(project).get("pip"):
-        pinned = conda_spec_to_versioned_dep(own, "main")
-        for name, wanted in found.items():
-            is_pip = [(each.manager, each.name) == ("conda", "pip") for each in wanted]
-            found[name] = [pinned if yes else w for yes, w in zip(is_pip, wanted, strict=True)]
-    return found
+    own = satisfies.requested(project).get("pip")
+    pinned = conda_spec_to_versioned_dep(own or "pip", "main")
+    return {
+        name: [pinned if own and (d.manager, d.name) == ("conda", "pip") else d for d in wanted]
+        for name, wanted in specification.dependencies.items()
+    }
 
 
 def _reason(error: Exception) -> str:
