@@ -347,6 +347,40 @@ def test_a_disk_that_cannot_be_written_is_told(
 
 
 @linux
+@pytest.mark.parametrize("place", ["volume", "image"])
+def test_an_environment_on_a_volume_or_baked_into_an_image_is_replaced(
+    place: str, small: Path, fresh: Machine, namespace: Namespace, tmp_path: Path
+) -> None:
+    """A mount point cannot be renamed (EBUSY), nor a folder of an image's layer (EXDEV)."""
+
+    def mount(*words: str | Path) -> None:
+        done = namespace.run(fresh, "mount", *words, cwd=tmp_path)
+        if done.returncode:
+            pytest.skip(f"this system does not let its users mount that: {done.stderr.strip()}")
+
+    if place == "volume":
+        (small / ".conda").mkdir()
+        mount("-t", "tmpfs", "none", small / ".conda")
+    else:
+        assert fresh.condaw(small, "create").returncode == 0
+        upper = tmp_path / "upper"
+        upper.mkdir()
+        mount("-t", "tmpfs", "none", upper)
+        for name in ("new", "work"):
+            (namespace.look(upper) / name).mkdir()
+        layers = f"lowerdir={small},upperdir={upper}/new,workdir={upper}/work,userxattr"
+        mount("-t", "overlay", "overlay", "-o", layers, small)
+    view = namespace.look(small)
+    for change in ("# one\n", "# two\n"):
+        with (view / "environment.yml").open("a", encoding="utf-8") as out:
+            out.write(change)
+        for verb in ("create", "verify", "status"):
+            done = namespace.run(fresh, sys.executable, "-m", "condaw", verb, cwd=small)
+            assert done.returncode == 0, f"{verb}: {done.stderr}"
+        assert_tidy(view)
+
+
+@linux
 def test_an_account_without_a_home_is_told_to_set_one(small: Path, machine: Machine) -> None:
     unknown = ["unshare", "--user", "--map-user=4321"]
     if subprocess.run([*unknown, "true"], capture_output=True).returncode:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from condaw.base.project import Project
-from condaw.environment import swap
+from condaw.environment import state, swap
 
 STUCK = "Lib/site-packages/loaded.pyd"
 
@@ -109,4 +112,42 @@ def test_the_new_environment_is_put_in_place_although_a_scanner_holds_it_for_a_m
     swap.begin(project.staging)
     swap.put_in_place(project)
     assert held == {project.staging: 0, project.prefix: 0}
+    assert [path.name for path in project.root.iterdir()] == [".conda"]
+
+
+def test_one_that_cannot_be_moved_and_is_half_replaced_is_broken_until_the_next_time(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.retired.rename(project.prefix)
+    (project.prefix / state.MARK).write_text("old")
+    really, moves = shutil.move, itertools.count(1)
+
+    def rename(source: Path, target: Path) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", source)
+
+    def move(source: Path, target: Path) -> None:
+        if next(moves) == 2:
+            raise KeyboardInterrupt
+        really(source, target)
+
+    monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(swap, "rename", rename)
+    monkeypatch.setattr(shutil, "move", move)
+    for number in range(2):
+        swap.begin(project.staging)
+        for name in ("bin/python", "lib/os.py", "conda-meta/history"):
+            (project.staging / name).parent.mkdir(exist_ok=True)
+            (project.staging / name).touch()
+        (project.staging / state.MARK).write_text("new")
+        if number == 0:
+            with pytest.raises(KeyboardInterrupt):
+                swap.put_in_place(project)
+            assert state.state(project.root)[0] == "broken"
+            assert not swap.is_foreign(project.prefix)
+            assert not (project.prefix / "Lib").exists()  # of the old one
+        else:
+            swap.put_in_place(project)
+            assert (project.prefix / state.MARK).read_text() == "new"
+            assert (project.prefix / "lib" / "os.py").exists()
+        swap.discard(project.staging)
     assert [path.name for path in project.root.iterdir()] == [".conda"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import itertools
 import os
 import shlex
@@ -17,6 +18,7 @@ from condaw.base.rename import rename
 from condaw.environment.state import MARK
 
 TRIES = 100  # to remove a folder
+UNMOVABLE = (errno.EBUSY, errno.EXDEV)  # a mount point, a folder of a container image's layer
 READ_ONLY_STAYS = os.name == "nt"  # whether a read-only file cannot be removed
 
 
@@ -53,14 +55,38 @@ def put_in_place(project: Project) -> None:
     prefix, staging, retired = project.prefix, project.staging, project.retired
     if not prefix.exists():
         rename(staging, prefix)
-    elif not _exchange(staging, prefix):
+        return
+    if _exchange(staging, prefix):
+        return
+    try:
         rename(prefix, retired)
-        try:
-            rename(staging, prefix)
-        except OSError:
-            rename(retired, prefix)
+    except OSError as error:
+        if error.errno not in UNMOVABLE:
             raise
-        discard(retired)
+        _replace_contents(prefix, staging)
+        return
+    try:
+        rename(staging, prefix)
+    except OSError:
+        rename(retired, prefix)
+        raise
+    discard(retired)
+
+
+def _replace_contents(prefix: Path, staging: Path) -> None:
+    """Move what is in `staging` into `prefix`, which cannot be moved itself. The mark is empty at
+    first and comes last: an environment that is half done is broken, and the next run makes it."""
+    (prefix / MARK).parent.mkdir(exist_ok=True)
+    (prefix / MARK).write_bytes(b"")
+    for folder, kept in ((prefix, (prefix / MARK).parent), ((prefix / MARK).parent, prefix / MARK)):
+        for path in [path for path in folder.iterdir() if path != kept]:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    with contextlib.suppress(OSError):  # a volume's folder may be of another user
+        shutil.copymode(staging, prefix)
+    for folder in (staging, (staging / MARK).parent):
+        for path in [path for path in folder.iterdir() if path.name not in MARK.split("/")]:
+            shutil.move(path, prefix / path.relative_to(staging))
+    shutil.move(staging / MARK, prefix / MARK)
 
 
 def discard(folder: Path) -> None:
