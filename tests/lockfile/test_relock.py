@@ -68,6 +68,10 @@ def test_two_branches_that_each_added_a_package_are_merged_by_taking_either_lock
     path.write_text(path.read_text(encoding="utf-8").replace("      - scp==0.14.5\n", ""))
     assert machine.condaw(project, "lock").stdout == "nothing changed\n"
     assert machine.condaw(project, "lock", "--update", "scp").stdout.startswith("~ scp 0.14.5 -> ")
+    path = project / "conda-lock.yml"
+    path.write_text(re.sub(r"(- name: scp\n  version: )\S+", r"\g<1>0.14.99", path.read_text()))
+    done = machine.condaw(project, "lock")
+    assert done.stdout.startswith("~ scp 0.14.99 -> "), done.stderr  # the index has lost it
 
 
 def test_add_and_remove_edit_lock_and_create_or_leave_everything_as_it_was(

@@ -98,5 +98,7 @@ def _pypi(file: str, line: str, provided: Mapping[str, Sequence[Package]]) -> It
 
 def _sentence(file: str, spec: str, found: Sequence[Package]) -> str:
     locked = f"and {found[0].version} is locked" if found else "which is not locked"
-    advice = "" if file == layout.ENVIRONMENT else ": ask for it in environment.yml, too"
+    advice = ": ask for it in environment.yml, too" if file == layout.PYPROJECT else ""
+    if advice and not found:
+        advice += "; for a conda package of another name see condaw/lockfile/pypi-names.json"
     return f"{file} asks for {spec}, {locked}{advice}"

@@ -1,6 +1,7 @@
 """environment.yml -> conda-lock.yml: conda-lock asks, and rattler solves."""
 
 import contextlib
+import functools
 import io
 import json
 import logging
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import truststore
+from conda_lock._vendor.poetry.repositories.exceptions import PackageNotFoundError
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
 from conda_lock.conda_lock import create_lockfile_from_spec
 from conda_lock.content_hash import backwards_compatible_content_hashes, compute_content_hashes
@@ -141,18 +143,21 @@ def _solve(
         shim = conda_shim.install(Path(folder), project.lock_file, urls, rules)
         try:
             for platform in specification.platforms:  # conda-lock would mix up their wheels
-                solved = create_lockfile_from_spec(
+                solve = functools.partial(
+                    create_lockfile_from_spec,
                     conda=shim,
                     spec=request,
                     platforms=[platform],
                     lockfile_path=project.lock_file,
-                    update_spec=UpdateSpecification(
-                        [e for e in kept if (e.manager, e.platform) == ("pip", platform)], []
-                    ),
                     strip_auth=True,
                     virtual_package_repo=virtual,
                     mapping_url=str(PYPI_NAMES),
                 )
+                wheels = [e for e in kept if (e.manager, e.platform) == ("pip", platform)]
+                try:
+                    solved = solve(update_spec=UpdateSpecification(wheels, []))
+                except PackageNotFoundError:  # the index has lost one of them
+                    solved = solve()
                 packages += solved.package
         except Exception as error:
             cause, next_step = _reason(error), "correct environment.yml, or check the network"
