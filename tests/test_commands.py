@@ -154,7 +154,7 @@ def test_help_lists_the_commands_and_the_exit_codes(locked: Path, machine: Machi
 
 
 @pytest.mark.parametrize(
-    "verb", ["create", "verify", "status", "lock", "bundle", "run", "shell", "doctor"]
+    "verb", ["create", "verify", "status", "lock", "audit", "bundle", "run", "shell", "doctor"]
 )
 def test_the_help_of_a_command_has_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

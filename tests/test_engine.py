@@ -172,7 +172,7 @@ def test_a_machine_that_no_package_fits_is_named_before_anything_is_fetched(
     monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(*change)
     with pytest.raises(CannotError) as error:
-        engine._fetched(engine.ENGINE)
+        engine.fetched(engine.ENGINE)
     assert problem in error.value.cause
     assert error.value.next_step.startswith("use ")
     assert not (tmp_path / "cache").exists()
@@ -194,7 +194,7 @@ def test_the_engine_is_not_fetched_again_because_a_scanner_holds_its_folder_for_
     monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(engine, "_install", lambda requirements, target: target.mkdir())
     monkeypatch.setattr(Path, "rename", refuse)
-    assert engine._fetched(engine.ENGINE).is_dir()
+    assert engine.fetched(engine.ENGINE).is_dir()
     assert len(renames) == 2
 
 

@@ -136,6 +136,13 @@ def test_both_services_run_the_same_checks_and_cache_what_condaw_caches(bake: Ba
     assert "rules" not in pipeline["test"]
     scheduled = '$CI_PIPELINE_SOURCE == "schedule" && $RELOCK_TOKEN'
     assert pipeline["relock"]["rules"] == [{"if": scheduled}]
+    # Both audit what is locked, each week and when it changes.
+    audit = load(project / ".github/workflows/audit.yml")
+    changes = ["conda-lock.yml", "pyproject.toml"]
+    assert audit["jobs"]["audit"]["steps"][-1] == {"run": "python -m condaw audit"}
+    assert audit[True]["pull_request"]["paths"] == audit[True]["push"]["paths"] == changes
+    assert pipeline["audit"]["script"] == ["python -m condaw audit"]
+    assert {"changes": changes} in pipeline["audit"]["rules"]
 
 
 def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(

@@ -49,7 +49,7 @@ def test_the_default_project_holds_what_the_readme_promises(bake: Bake) -> None:
     small = (
         ".gitattributes .gitignore LICENSE README.md environment.yml conda-lock.yml inventory.yml"
         " pyproject.toml examples/first.py .github/dependabot.yml"
-        " .github/workflows/ci.yml .github/workflows/relock.yml"
+        " .github/workflows/audit.yml .github/workflows/ci.yml .github/workflows/relock.yml"
     )
     rooms = {"condaw", "src", "tests"}
     assert {name for name in files if name.split("/")[0] not in rooms} == set(small.split())

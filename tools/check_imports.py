@@ -1,6 +1,7 @@
 """Check that condaw's imports go one way; with `--dot`, print them for graphviz.
 
-commands -> bundle, doctor -> environment -> lockfile -> network -> base, and engine -> network.
+commands -> audit, bundle, doctor -> environment -> lockfile -> network -> base, and
+engine -> network.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 CONDAW = Path(__file__).resolve().parent.parent / "{{cookiecutter.project}}" / "condaw"
 BELOW = {
     "__main__": {"commands"},
-    "commands": {"bundle", "doctor", "engine", "environment", "lockfile", "network"},
+    "commands": {"audit", "bundle", "doctor", "engine", "environment", "lockfile", "network"},
+    "audit": {"engine", "lockfile", "network"},
     "bundle": {"engine", "environment", "lockfile", "network"},
     "doctor": {"engine", "environment", "lockfile", "network"},
     "environment": {"lockfile", "network"},

@@ -74,6 +74,12 @@ def main() -> None:
             without=[*names(CONDAW / "engine.txt"), *UNUSED],
             header="What `condaw lock` needs besides engine.txt; made by the template.",
         )
+        compile_pins(
+            [ROOT / "tools" / "audit.in"],
+            CONDAW / "audit.txt",
+            python=OLDEST,
+            header="What `condaw audit` runs; made by the template.",
+        )
         # The same versions as the engine's, so that tests use it in place.
         compile_pins(
             [ROOT / "requirements.in", engine, relock],

@@ -324,6 +324,37 @@ def _edited(options: argparse.Namespace, managers: str | list[str]) -> int:
     return code
 
 
+@_command(JSON)
+def do_audit(options: argparse.Namespace) -> int:
+    """Ask OSV for known vulnerabilities of what is locked; 1 if one of them is fixed upstream.
+
+    examples:
+      python -m condaw audit                       on all platforms of the lock
+    """
+    from condaw import engine
+    from condaw.network import pip_config
+
+    pip_config.trust()
+    engine.load(engine.ENGINE)
+    from condaw import audit
+
+    found = audit.examine(_project())
+    if options.json:
+        _print_json(found._asdict())
+    for each in [] if options.json else found.findings:
+        fix, accepted = each.get("fixed_version"), each.get("ignored")
+        end = f"fixed in {fix}" if fix else "not fixed yet"
+        if accepted:
+            end = f"{accepted}: {each.get('justification', 'no reason is given')}"
+        word = "ok  " if accepted else "FAIL" if fix else "open"
+        about = each.get("summary", each["url"])  # not every advisory has one
+        text = f" {each['package']} {each['version']}: {each['id']}: {about}; {end}"
+        _print(word, text, good=word != "FAIL")
+    console.note(f"{found.asked} of {found.locked} packages could be asked about")
+    bad = any(each.get("fixed_version") and not each.get("ignored") for each in found.findings)
+    return DRIFTED if bad else OK
+
+
 @_command(
     {
         "file": {"metavar": "FILE", "help": "the bundle to write"},

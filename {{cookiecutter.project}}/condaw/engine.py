@@ -24,14 +24,19 @@ from condaw.network import pip_config
 
 ENGINE = Path(__file__).with_name("engine.txt")
 RELOCK = Path(__file__).with_name("relock.txt")  # what `lock` needs besides: conda-lock
-CONTENT = {ENGINE: "its engine, rattler and uv", RELOCK: "conda-lock, for solving"}
+AUDIT = Path(__file__).with_name("audit.txt")  # what `audit` runs: pixi-sbom
+CONTENT = {
+    ENGINE: "its engine, rattler and uv",
+    RELOCK: "conda-lock, for solving",
+    AUDIT: "pixi-sbom, for asking",
+}
 
 
 def load(*requirement_files: Path) -> None:
     """Make the packages of `requirement_files` importable, fetching them if they are nowhere."""
     for requirements in reversed(requirement_files):
         if not importable(requirements):
-            sys.path.insert(0, str(_fetched(requirements)))
+            sys.path.insert(0, str(fetched(requirements)))
 
 
 def importable(requirements: Path) -> bool:
@@ -73,7 +78,7 @@ def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _fetched(requirements: Path) -> Path:
+def fetched(requirements: Path) -> Path:
     """Return the folder of `requirements`, filled if it was not there yet."""
     target = folder(requirements)
     if target.is_dir():

@@ -33,6 +33,11 @@ def locked_packages(project: Project, platform: str | None = None) -> list[Packa
     return read(project.lock_file, platform or this_platform(), urls)
 
 
+def platforms(project: Project) -> list[str]:
+    """Return the platforms that the project's lock is for."""
+    return list(_load(project.lock_file)[0]["metadata"]["platforms"])
+
+
 def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
     """Return the packages that `path` locks for `platform`, each fit to be installed. `channels`
     are the URLs that conda packages may come from. Raises LockError with every defect of the file's
