@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from condaw.base.layout import META
 from condaw.lockfile.package import Package
 
-Record = dict[str, Any]
+IDENTITY = ("version", "build", "sha256", "url")
+"""What a conda package's record and its entry in the lock have in common."""
 
 
 class File(NamedTuple):
@@ -23,6 +25,15 @@ class File(NamedTuple):
     package: str
     sha256: str | None  # of the content; None if not recorded, as for a symlink
     size: int | None  # in bytes; None if not recorded, or changed by the installation
+
+
+class Installed(NamedTuple):
+    """A package in a prefix, as its record there describes it."""
+
+    record: str  # the path of the record
+    name: str  # of a wheel, as PyPI normalises it
+    facts: dict[str, Any]  # what the lock says of it, too
+    files: dict[str, File]  # by path
 
 
 def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:
@@ -50,57 +61,41 @@ def walk(prefix: Path) -> Iterator[str]:
                 yield path
 
 
-def conda_records(prefix: Path, site: Path) -> dict[str, Record]:
-    """Return the records in conda-meta by their paths, one for each installed conda package. One
-    that cannot be read is there by its name, without files. conda itself writes the paths that a
-    package for every Python has in its archive. Source: conda's `conda/common/path/python.py`,
-    get_python_noarch_target_path."""
-    folder, records = site.relative_to(prefix).as_posix(), {}
-    scripts = "Scripts" if folder.startswith("Lib/") else "bin"
+def conda_packages(prefix: Path, site: Path) -> list[Installed]:
+    """Return what each record in conda-meta says. One that cannot be read is there by its name,
+    without files."""
+    found, folder = [], site.relative_to(prefix).as_posix()
     for file in sorted((prefix / META).glob("*.json")):
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
             if not isinstance(record["name"], str):
                 raise ValueError("not a record of a package")
-            for entry in record["paths_data"]["paths"] if record.get("noarch") == "python" else ():
-                path = entry["_path"].replace("site-packages/", f"{folder}/", 1)
-                if entry["_path"].startswith(("site-packages/", "python-scripts/")):
-                    entry["_path"] = path.replace("python-scripts/", f"{scripts}/", 1)
-            dict(_conda_files_of(record))
+            files = dict(_conda_files_of(record, folder))
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            record = {"name": file.stem.rsplit("-", 2)[0], "paths_data": {"paths": []}}
-        records[file.relative_to(prefix).as_posix()] = record
-    return records
+            record, files = {"name": file.stem.rsplit("-", 2)[0]}, {}
+        facts = {key: record.get(key) for key in IDENTITY}
+        where = file.relative_to(prefix).as_posix()
+        found.append(Installed(where, record["name"], facts, files))
+    return found
 
 
-def dist_infos(site: Path, prefix: Path, records: Iterable[Record]) -> dict[str, str]:
-    """Return the names of the packages whose `.dist-info` folders no conda package owns, by the
-    paths of their RECORDs. Source: PyPA specification, recording installed projects."""
-    owned = {
-        (prefix / entry["_path"]).parent
-        for record in records
-        for entry in record["paths_data"]["paths"]
-        if entry["_path"].endswith((".dist-info/METADATA", ".egg-info/PKG-INFO"))
-    }
-    folders = sorted(folder for folder in site.glob("*.dist-info") if folder not in owned)
-    return {
-        (folder / "RECORD").relative_to(prefix).as_posix(): canonicalize_name(
-            folder.stem.partition("-")[0]
-        )
-        for folder in folders
-    }
-
-
-def files_of(path: str, record: Record | str, prefix: Path) -> dict[str, File]:
-    """Return the files that a package brought, by path. `record` is conda's record in `path`, or
-    the name of a wheel whose RECORD is there."""
-    if isinstance(record, dict):
-        return dict(_conda_files_of(record))
-    files: dict[str, File] = {}
-    with contextlib.suppress(csv.Error, ValueError):  # what follows a bad row is unowned
-        for where, file in _wheel_files_of(record, prefix / path, path.rsplit("/", 2)[0]):
-            files[where] = file
-    return files
+def wheels(prefix: Path, site: Path, conda: Iterable[Installed] = ()) -> list[Installed]:
+    """Return what the `.dist-info` folders say that none of the packages of `conda` owns. Source:
+    PyPA specification, recording installed projects."""
+    found, owned = [], {path for each in conda for path in each.files}
+    for folder in sorted(site.glob("*.dist-info")):
+        where = folder.relative_to(prefix).as_posix()
+        if f"{where}/METADATA" not in owned:
+            name, _, version = folder.stem.partition("-")
+            name = canonicalize_name(name)
+            with contextlib.suppress(InvalidVersion):
+                version = str(Version(version))  # in the form that a lock has
+            files: dict[str, File] = {}
+            with contextlib.suppress(csv.Error, ValueError):  # what follows a bad row is unowned
+                for path, file in _wheel_files_of(name, folder, site.relative_to(prefix)):
+                    files[path] = file
+            found.append(Installed(f"{where}/RECORD", name, {"version": version}, files))
+    return found
 
 
 def text_of(file: Path) -> str:
@@ -111,11 +106,19 @@ def text_of(file: Path) -> str:
         return ""
 
 
-def _conda_files_of(record: Record) -> Iterator[tuple[str, File]]:
+def _conda_files_of(record: dict[str, Any], site: str) -> Iterator[tuple[str, File]]:
+    """Yield the files of a record. conda itself writes the paths that a package for every Python
+    has in its archive. Source: its `conda/common/path/python.py`, get_python_noarch_target_path."""
+    folders = {}
+    if record.get("noarch") == "python":
+        scripts = "Scripts" if site.startswith("Lib/") else "bin"
+        folders = {"site-packages": site, "python-scripts": scripts}
     for entry in record["paths_data"]["paths"]:
         path, size = entry["_path"], entry.get("size_in_bytes")
         if not isinstance(path, str) or not isinstance(size, int | None):
             raise ValueError("not a list of files")
+        if (first := path.partition("/")[0]) in folders:
+            path = folders[first] + path.removeprefix(first)
         sha256 = entry.get("sha256_in_prefix") or entry.get("sha256")
         if entry.get("path_type") == "softlink":
             sha256 = None
@@ -124,8 +127,8 @@ def _conda_files_of(record: Record) -> Iterator[tuple[str, File]]:
             yield path, File(record["name"], sha256, size)
 
 
-def _wheel_files_of(name: str, record: Path, site: str) -> Iterator[tuple[str, File]]:
-    for path, value, size in csv.reader(text_of(record).splitlines()):
+def _wheel_files_of(name: str, dist_info: Path, site: Path) -> Iterator[tuple[str, File]]:
+    for path, value, size in csv.reader(text_of(dist_info / "RECORD").splitlines()):
         where = os.path.normpath(f"{site}/{path}").replace(os.sep, "/")
         bytes_ = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
         algorithm, _, digest = value.partition("=")

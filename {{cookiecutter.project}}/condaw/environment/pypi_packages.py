@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from condaw.base import process
 from condaw.base.project import Project, cache_dir, python_in, table
 from condaw.base.sha256 import sha256_of
-from condaw.environment.prefix import dist_infos, files_of
+from condaw.environment.prefix import wheels
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
 
@@ -88,12 +88,12 @@ def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
 def _rivals(prefix: Path, site: Path) -> list[str]:
     """Return the names of the wheels that bring a file in which they differ, in their order."""
     brought: dict[str, dict[str, str | None]] = {}
-    wheels = dist_infos(site, prefix, ())
-    for record, name in wheels.items():
-        for path, file in files_of(record, name, prefix).items():
-            brought.setdefault(path, {})[name] = file.sha256
+    installed = wheels(prefix, site)
+    for wheel in installed:
+        for path, file in wheel.files.items():
+            brought.setdefault(path, {})[wheel.name] = file.sha256
     rivals = {n for each in brought.values() if len({*each.values()}) > 1 for n in each}
-    return [name for name in wheels.values() if name in rivals]
+    return [wheel.name for wheel in installed if wheel.name in rivals]
 
 
 def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:

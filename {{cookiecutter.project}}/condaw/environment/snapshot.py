@@ -13,7 +13,7 @@ from pathlib import Path
 
 from condaw.base.layout import META
 from condaw.base.sha256 import sha256_of
-from condaw.environment.prefix import files_of
+from condaw.environment.prefix import wheels
 
 NAME = f"{META}/condaw.manifest"  # not a `.json`: conda reads each of those as a record
 OBEYED = (f"{META}/state", f"{META}/frozen")
@@ -49,9 +49,8 @@ def take(prefix: Path, site: Path, paths: Iterable[str]) -> None:
     others = {p: mode for p, mode in modes.items() if mode != (folder if p[-1] == "/" else usual)}
     records = record_digests(prefix, site)
     hashes: dict[str, str] = {}
-    for record in [path for path in records if path.endswith("/RECORD")]:
-        files = files_of(record, "", prefix).items()
-        bare = [path for path, file in files if path in modes and not file.sha256]
+    for wheel in wheels(prefix, site):
+        bare = [p for p, file in wheel.files.items() if p in modes and not file.sha256]
         hashes |= {path: sha256_of(prefix / path) for path in bare if path not in records}
     snapshot = Snapshot(usual, folder, others, links, records, hashes)
     (prefix / NAME).write_text(json.dumps(asdict(snapshot)), encoding="utf-8")

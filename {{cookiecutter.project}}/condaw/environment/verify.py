@@ -12,7 +12,6 @@ from urllib.parse import unquote
 
 from packaging.direct_url import DirectUrl, DirectUrlValidationError
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from condaw.base.project import Project, table
 from condaw.base.sha256 import sha256_of_open
@@ -28,8 +27,6 @@ UNOWNED = re.compile(r"(share|var)/|(.*/)?(__pycache__/[^/]*|CACHEDIR\.TAG|\.DS_
 """Files that no package need own: data of programs (Filesystem Hierarchy Standard), byte-code that
 Python writes, marks of other tools."""
 LARGE = 1 << 20  # bytes from which on a file is large
-IDENTITY = ("version", "build", "sha256", "url")
-"""What a conda package's record and its entry in the lock have in common."""
 WORDS = {
     Kind.FILE_CHANGED: "is not the file that was installed",
     Kind.FILE_MODE: "does not have the owner and mode that it was installed with",
@@ -45,29 +42,23 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
     taken = snapshot.read(prefix)
     if taken is None:
         return [Finding(Kind.RECORD_CHANGED, f"{snapshot.NAME} cannot be read")]
-    records = contents.conda_records(prefix, site)
-    wheels = contents.dist_infos(site, prefix, records.values())
+    conda = contents.conda_packages(prefix, site)
+    wheels = contents.wheels(prefix, site, conda)
     # The last one wins: what was installed, against a record that somebody has added.
-    known: list[tuple[str, contents.Record | str]] = [*records.items(), *wheels.items()]
-    known.sort(key=lambda item: item[0] in taken.records)
-    names = {path: record if isinstance(record, str) else record["name"] for path, record in known}
-    conda = {p.name: p for p in packages if p.manager == "conda"}
-    found = {
-        names[path]: {key: record.get(key) for key in IDENTITY}
-        for path, record in known
-        if isinstance(record, dict)
-    }
-    findings = list(_compare_packages(conda, found))
-    pypi = {str(canonicalize_name(p.name)): p for p in packages if p.manager == "pip"}
-    found = {names[path]: {"version": _version(path)} for path, _ in known if path in wheels}
+    for them in (conda, wheels, everything := [*conda, *wheels]):
+        them.sort(key=lambda each: each.record in taken.records)
+    locked = {p.name: p for p in packages if p.manager == "conda"}
+    findings = list(_compare_packages(locked, {each.name: each.facts for each in conda}))
+    locked = {str(canonicalize_name(p.name)): p for p in packages if p.manager == "pip"}
+    found = {each.name: each.facts for each in wheels}
     if own := canonicalize_name(str(table(project, "project").get("name") or "")):
         found.pop(own, None)
-        folder = next(((prefix / path).parent for path in wheels if names[path] == own), None)
+        folder = next(((prefix / each.record).parent for each in wheels if each.name == own), None)
         findings += _compare_project(own, folder, project.root)
-    findings += _compare_packages(pypi, found)
-    expected = mark_of(prefix, site)
-    for path, record in known:
-        expected |= contents.files_of(path, record, prefix)
+    findings += _compare_packages(locked, found)
+    names, expected = {each.record: each.name for each in everything}, mark_of(prefix, site)
+    for each in everything:
+        expected |= each.files
     told = {finding.package for finding in findings}
     findings += _compare_records(taken, snapshot.record_digests(prefix, site), names, told)
     findings += _compare_files(prefix, expected, taken)
@@ -89,15 +80,6 @@ def _compare_packages(
                 text = f"{name}: its {key} is {found}, locked is {wanted}"
                 yield Finding(Kind.PACKAGE_DIFFERS, text, name)
                 break
-
-
-def _version(record: str) -> str:
-    """Return the version in the name of a `.dist-info` folder, in the form that a lock has."""
-    text = Path(record).parent.stem.partition("-")[2]
-    try:
-        return str(Version(text))
-    except InvalidVersion:
-        return text
 
 
 def _compare_project(name: str, dist_info: Path | None, root: Path) -> Iterator[Finding]:
