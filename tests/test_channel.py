@@ -94,6 +94,7 @@ def test_pure_packages_name_no_python_version(channel: Path) -> None:
 def test_all_packages_work_together_in_one_prefix(prefix: Path) -> None:
     code = (
         "import sys, paramiko, cryptography, bcrypt, nacl.signing, rich, yaml, pytest, ruamel.yaml"
+        "; import test"
     )
     where = python(prefix, "-c", f"{code}; print(sys.prefix, paramiko.__version__, yaml.__file__)")
     site_packages = prefix / "lib" / PYTHON / "site-packages"

@@ -261,6 +261,9 @@ def copy_python(prefix: Path) -> None:
             BASE / folder, prefix / folder, False, ignore, ignore_dangling_symlinks=True
         )
     (prefix / SITE_PACKAGES).mkdir()
+    # Of the 100 MB of `test`, only the name: conda-forge's Python has it, so no package may.
+    (prefix / STDLIB / "test").mkdir()
+    (prefix / STDLIB / "test" / "__init__.py").touch()
     text = "This folder holds the packages that are installed beside the standard library.\n"
     (prefix / SITE_PACKAGES / "README.txt").write_text(text, encoding="utf-8")
     if WINDOWS:

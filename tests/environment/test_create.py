@@ -168,6 +168,11 @@ def test_conda_finds_the_environment_in_its_list_once(small_made: Path, machine:
     assert machine.condaw(small_made, "create", "--repair").returncode == 0
     listing = (machine.home / ".conda" / "environments.txt").read_text(encoding="utf-8")
     assert listing == f"{small_made / '.conda'}\n"
+    # A list that is not text is left as it is.
+    (machine.home / ".conda" / "environments.txt").write_bytes(b"/caf\xe9\n")
+    done = machine.condaw(small_made, "create", "--repair")
+    assert done.returncode == 0, done.stderr
+    assert (machine.home / ".conda" / "environments.txt").read_bytes() == b"/caf\xe9\n"
 
 
 def test_another_build_backend_is_fetched_and_used(small: Path, machine: Machine) -> None:

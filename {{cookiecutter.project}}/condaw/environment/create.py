@@ -161,9 +161,9 @@ def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[st
 
 def _register(prefix: Path) -> None:
     """Enter the environment where conda and mamba look for environments. Source: conda's
-    `conda/core/envs_manager.py`, register_env. Without a home that can be written it is left
-    out."""
-    with contextlib.suppress(OSError, RuntimeError):
+    `conda/core/envs_manager.py`, register_env. Without a home that can be written, or with a list
+    that cannot be read, it is left out."""
+    with contextlib.suppress(OSError, RuntimeError, UnicodeDecodeError):
         listing = Path.home() / ".conda" / "environments.txt"
         known = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
         if str(prefix) not in known:
