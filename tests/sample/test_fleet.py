@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from base64 import b64encode
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 from ssh_servers import PACKAGES, ROOT, Farm, Home
 
@@ -105,6 +107,19 @@ def test_a_program_may_bring_its_own_executor(farm: Farm, tmp_path: Path, kind: 
 
     assert [row.detail for row in rows if not row.ok] == []
     assert len(rows) == 6
+
+
+def test_no_connection_outlives_its_answer(farm: Farm, tmp_path: Path) -> None:
+    from sample.fleet import collect
+
+    with ThreadPoolExecutor(8) as executor:
+        rows = list(collect(targets(farm, tmp_path), executor, timeout=600))
+
+    assert all(row.ok for row in rows)
+    left = [thread for thread in threading.enumerate() if isinstance(thread, paramiko.Transport)]
+    for thread in left:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in left)
 
 
 def test_hosts_of_a_lost_worker_get_their_rows(farm: Farm, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from ssh_devices import Device, serve
 
 PASSWORD = "correct horse"

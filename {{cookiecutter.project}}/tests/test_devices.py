@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 from conftest import OUTPUTS, PASSWORD
+from ssh_devices import Device
 
 from {{ cookiecutter.package }}.ask import ask
 from {{ cookiecutter.package }}.devices import DEVICES, duration, read
 from {{ cookiecutter.package }}.failures import Failure
 from {{ cookiecutter.package }}.fleet import collect
 from {{ cookiecutter.package }}.hostkeys import Line, Trust
-from ssh_devices import Device
 from {{ cookiecutter.package }}.targets import Target
 
 EXPECTED = {

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from conftest import PASSWORD
-
 from ssh_devices import Device
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -54,11 +54,14 @@ class Connection:
         """Wait until the deadline all the same: paramiko would wake up ten times a second."""
 
     def close(self) -> None:
-        """End the connection, for a thread too that waits for what it receives."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        """Close the socket: for paramiko's thread, which reads from it, and for no other."""
         self._socket.close()
         self._closed = True
+
+    def end(self) -> None:
+        """End the connection. Whoever reads finds its end, and closes it."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         if self._proxy:
             self._proxy.kill()
             self._proxy.wait()

@@ -180,11 +180,11 @@ def _checked(entry: Entry, top: Mapping, name: str) -> Entry:
     if not right:
         said = f"host: with a name or an address, not {found.get('host')!r}"
         raise top.error(name, "host", said)
-    for key in found:
+    for key, value in list(found.items()):
         if key not in {*_TEXTS, "port", "use_keys"} and key not in _settings():
             raise top.error(name, key, f"a setting of netmiko's ConnectHandler, not {key!r}")
-        if key not in _TEXTS and isinstance(found[key], str):
-            found[key] = yaml.safe_load(found[key])
+        if key not in _TEXTS and isinstance(value, str):
+            found[key] = yaml.safe_load(value)
     port = found.get("port", 22)
     if not isinstance(port, int) or not 0 < port < 65536:
         raise top.error(name, "port", f"a number from 1 to 65535 as port, not {port!r}")

@@ -63,14 +63,14 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         """End the connection. Raises Failure for what was raised because the time was over."""
-        self._close()
+        self._end()
         told = isinstance(error, Failure) and error.kind in ("no-prompt", "no-ssh")
         if time.monotonic() >= self.end and isinstance(error, Exception) and not told:
             raise Failure("timeout", TOO_LATE) from error
 
-    def _close(self) -> None:
+    def _end(self) -> None:
         if self._connection:
-            self._connection.close()
+            self._connection.end()
 
     def _connect(self) -> None:
         """Connect and agree on algorithms; a server that breaks off is tried again."""
@@ -82,7 +82,7 @@ class Session:
             except Failure as failure:
                 if failure.kind != "no-ssh" or not pause or self.left() < 2 * pause:
                     raise
-            self._close()
+            self._end()
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads hosts, no secret
 
     def _handshake(self, connection: Connection) -> None:
