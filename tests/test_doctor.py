@@ -15,7 +15,7 @@ from test_probe import serving
 
 # An index on this machine; without proxies, which belong to who runs the tests.
 EVERY = {"condaw", "python", "cache", "disk", "proxy", "index", "engine"}
-EVERY |= {"lock", "channel", "environment"}
+EVERY |= {"lock", "channel", "environment", "settings"}
 QUIET = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")
 
 
@@ -32,6 +32,17 @@ def test_a_healthy_project_passes_every_check(shown: Path, machine: Machine) -> 
     found = checks(shown, machine)
     assert all(check["ok"] for check in found.values())
     assert set(found) == EVERY
+
+
+def test_the_place_of_each_setting_in_force_is_named(shown: Path, machine: Machine) -> None:
+    (machine.home / ".pip").mkdir()
+    (machine.home / ".pip" / "pip.conf").write_text("[install]\nfind-links = /srv\nuser = no\n")
+    (machine.home / ".condarc").write_text("channel_alias: https://mirror.example\n")
+    text = str(checks(shown, machine, PIP_FIND_LINKS="")["settings"]["text"])
+    assert "find-links from ~/.pip/pip.conf" in text
+    assert "index-url from PIP_INDEX_URL" in text
+    assert "channel_alias from ~/.condarc" in text
+    assert "user" not in text
 
 
 def test_a_missing_environment_is_told_with_its_command(locked: Path, machine: Machine) -> None:

@@ -269,6 +269,49 @@ def test_configuration_that_cannot_be_read_is_named(
     assert "Traceback" not in done.stderr
 
 
+# -- .condarc ---------------------------------------------------------------------------------
+
+PLACES = {
+    "ROOT/.condarc": {"CONDA_ROOT": "ROOT"},
+    "XDG/conda/condarc": {"XDG_CONFIG_HOME": "XDG"},
+    ".config/conda/condarc.d/mirror.yml": {},
+    ".conda/.condarc": {},
+    ".condarc": {},
+    "PREFIX/condarc.d/mirror.yaml": {"CONDA_PREFIX": "PREFIX"},
+    "own.yml": {"CONDARC": "own.yml"},
+}
+
+
+def test_each_place_of_conda_is_read_a_nearer_one_wins_and_maps_are_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CONDA_ROOT", "CONDA_PREFIX", "XDG_CONFIG_HOME", "CONDARC"):
+        monkeypatch.delenv(name, raising=False)
+    for number, (place, variables) in enumerate(PLACES.items()):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(tmp_path / value))
+        entry = f"custom_channels: {{c{number}: https://{number}.example}}"
+        write(tmp_path / place, f"channel_alias: https://{number}.example\n{entry}\n")
+        assert channels.mirrors()[channels.PUBLIC] == [f"https://{number}.example/"], place
+        assert channels.condarc()["channel_alias"][1] == tmp_path / place
+    assert {f"{channels.PUBLIC}c{number}/" for number in range(len(PLACES))} < {*channels.mirrors()}
+
+
+def test_a_key_that_is_ignored_is_told_once_with_its_file_and_what_to_do(
+    locked: Path, machine: Machine
+) -> None:
+    write(machine.home / ".condarc", "ssl_verify: false\nproxy_servers: {}\nauto_activate: no\n")
+    write(machine.home / ".conda" / "condarc.d" / "a.yml", "proxy_servers: {http: http://a:1}\n")
+    done = machine.condaw(locked, "doctor")
+    told = [line for line in done.stderr.splitlines() if "is ignored" in line]
+    home = machine.home
+    assert told == [
+        f"condaw: proxy_servers in {home}/.conda/condarc.d/a.yml is ignored: set HTTPS_PROXY",
+        f"condaw: ssl_verify in {home}/.condarc is ignored: set SSL_CERT_FILE",
+    ]
+
+
 # -- pip's settings ---------------------------------------------------------------------------
 
 

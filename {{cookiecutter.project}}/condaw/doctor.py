@@ -18,6 +18,8 @@ from condaw.base.project import Project, cache_dir
 from condaw.environment import state
 from condaw.network import pip_config, probe
 
+FOLLOWED = ["index-url", "extra-index-url", "find-links", "no-index", "cert", "uploaded-prior-to"]
+FOLLOWED += ["channel_alias", "custom_channels", "exclude_newer", "mirrors"]
 NEEDED = 1024  # MB of free disk that an environment and the caches may take
 
 
@@ -43,7 +45,7 @@ def examine(project: Project) -> list[Check]:
     """Return everything worth knowing before asking for help, in the order of its need. Each check
     stands alone: what breaks one does not stop the rest."""
     found: list[Check] = []
-    for check in (_machine, _cache, _index, _engine, _lock, _channel, _environment):
+    for check in (_machine, _cache, _settings, _index, _engine, _lock, _channel, _environment):
         name = check.__name__.strip("_")
         try:
             found += check(project)
@@ -81,6 +83,20 @@ def _cache(_: Project) -> Iterator[Check]:
     else:
         next_step = "make it writable, or set CONDAW_CACHE to another folder"
         yield Check("cache", f"{folder} cannot be written", next_step)
+
+
+def _settings(_: Project) -> Iterator[Check]:
+    """Name the settings of pip, conda and rattler that are in force, each with its place."""
+    places = {name: place for name, (_, place) in pip_config.placed_settings().items()}
+    if _fetched():
+        engine.load(engine.ENGINE)
+        from condaw.network import channels
+
+        places |= {name: str(file) for name, (_, file) in channels.condarc().items()}
+        for file in channels.config().loaded_from:
+            places["mirrors"] = str(file)
+    found = [f"{name} from {places[name]}" for name in FOLLOWED if name in places]
+    yield Check("settings", ", ".join(found) or "none of pip, conda or rattler")
 
 
 def _index(project: Project) -> Iterator[Check]:

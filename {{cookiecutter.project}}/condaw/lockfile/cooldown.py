@@ -53,7 +53,7 @@ def _settings(project: Project) -> Iterator[tuple[str, Any, Any]]:
     files = [home.expanduser() / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
     for uv in (table(project, "tool", "uv"), *map(toml, files)):
         yield "uv's configuration", uv.get("exclude-newer"), uv.get("exclude-newer-package")
-    conda = channels.condarc()
+    conda = {key: value for key, (value, _) in channels.condarc().items()}
     value = os.environ.get("CONDA_EXCLUDE_NEWER") or conda.get("exclude_newer")
     yield "conda's configuration", value, conda.get("exclude_newer_package")
 

@@ -5,7 +5,6 @@ import base64
 import functools
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,19 @@ from rattler import Client, Config, Gateway
 from rattler.exceptions import ConfigError, GatewayError, InvalidUrlError
 from rattler.networking import middleware
 
+from condaw.base.console import note
 from condaw.base.errors import CannotError
 from condaw.base.project import own_cache
 
 PUBLIC = "https://conda.anaconda.org/"
 """conda's default of channel_alias: where a channel with a bare name is."""
+INSTEAD = {
+    "client_ssl_cert": "reach that channel through a mirror",
+    "custom_multichannels": "name its channels in environment.yml",
+    "proxy_servers": "set HTTPS_PROXY",
+    "ssl_verify": "set SSL_CERT_FILE",
+}
+"""Settings of conda that condaw does not follow, and what to do."""
 TIMEOUT = 3600  # seconds that one request may take in all, for a large package on a slow line
 DOWNLOADS = 16  # packages that are fetched at the same time. More take memory, and are no quicker
 
@@ -82,7 +89,7 @@ def has_python(urls: Sequence[str], subdir: str) -> bool:
 
 def mirrors() -> dict[str, list[str]]:
     """Return where to fetch instead of a public URL: as rattler has it, else as conda has it."""
-    settings = condarc()
+    settings = {key: value for key, (value, _) in condarc().items()}
     alias = os.environ.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias")
     found = {PUBLIC: str(alias)} if alias else {}
     custom = settings.get("custom_channels")
@@ -115,21 +122,45 @@ def fetched_from(url: str) -> str:
     return url
 
 
-def condarc() -> dict[str, Any]:
-    """Return conda's configuration; files that are nearer to the user come later and win. Source:
-    conda's `conda/base/constants.py`, SEARCH_PATH, without what belongs to an installation."""
-    system = "C:/ProgramData/conda/.condarc" if sys.platform == "win32" else "/etc/conda/.condarc"
-    xdg = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    files = [system, f"{xdg}/conda/.condarc", "~/.conda/.condarc", "~/.condarc"]
-    settings: dict[str, Any] = {}
-    for name in [*files, os.environ.get("CONDARC") or "~/.condarc"]:
+def condarc() -> dict[str, tuple[Any, Path]]:
+    """Return conda's configuration, each setting with its file: the one nearest to the user. Maps
+    are merged. What would matter and is not supported is told, once."""
+    found: dict[str, tuple[Any, Path]] = {}
+    for file in _condarc_files():
         try:
-            file = Path(name).expanduser()
             text = file.read_text(encoding="utf-8") if file.is_file() else ""
-            settings |= yaml.safe_load(os.path.expandvars(text)) or {}
-        except (OSError, ValueError, TypeError, RuntimeError, yaml.YAMLError):
-            raise CannotError(f"{name} cannot be read", "correct it") from None
-    return settings
+            content = dict(yaml.safe_load(os.path.expandvars(text)) or {})
+        except (OSError, ValueError, TypeError, yaml.YAMLError):
+            raise CannotError(f"{file} cannot be read", "correct it") from None
+        for key, value in content.items():
+            before, _ = found.get(key, (None, None))
+            merged = isinstance(before, dict) and isinstance(value, dict)
+            found[key] = {**before, **value} if merged else value, file  # type: ignore[dict-item]
+            if key in INSTEAD and value not in (True, "truststore", None, {}, []):
+                _tell(f"{key} in {file} is ignored: {INSTEAD[key]}")
+    return found
+
+
+def _condarc_files() -> list[Path]:
+    """Return the places of conda's configuration, the nearest to the user last. Source: conda's
+    `conda/base/constants.py`, SEARCH_PATH."""
+    variables = ("CONDA_ROOT", "XDG_CONFIG_HOME", "CONDA_PREFIX", "CONDARC")
+    root, xdg, prefix, own = (Path(os.environ.get(name) or os.devnull) for name in variables)
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - this one never fails
+    system = ["C:/ProgramData/conda"] if os.name == "nt" else ["/etc/conda", "/var/lib/conda"]
+    user = [xdg / "conda", home / ".config" / "conda", home / ".conda", home, prefix]
+    found = []
+    for folder in (*map(Path, system), root, *user):
+        found.append(folder / ".condarc")
+        if folder != home:
+            drop_ins = sorted((folder / "condarc.d").glob("*.y*ml"))
+            found += [folder / "condarc", *drop_ins]
+    return [*found, own.expanduser()]
+
+
+@functools.cache
+def _tell(text: str) -> None:
+    note(text)
 
 
 def _basic(url: str) -> dict[str, str]:

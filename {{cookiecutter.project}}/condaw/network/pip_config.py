@@ -25,20 +25,27 @@ reached. Which versions to take, from when, and where to, is for those who choos
 def pip_settings() -> dict[str, str]:
     """Return pip's settings (`index-url`, `extra-index-url`, ...), from its files and variables.
     pip is not asked: that takes a quarter of a second, and pip may not be installed."""
-    settings: dict[str, str] = {}
-    parser = configparser.RawConfigParser()
+    return {name: value for name, (value, _) in placed_settings().items()}
+
+
+def placed_settings() -> dict[str, tuple[str, str]]:
+    """Return each of pip's settings with the file or the variable that it is from."""
+    parsers = {str(file): configparser.RawConfigParser() for file in config_files()}
     try:
-        parser.read(config_files(), encoding="utf-8")
+        for file, parser in parsers.items():
+            parser.read(file, encoding="utf-8")
     except (configparser.Error, OSError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         raise CannotError(f"pip's configuration cannot be read: {text}", "correct it") from None
+    found: dict[str, tuple[str, str]] = {}
     for section in ("global", "install"):
-        if parser.has_section(section):
-            settings.update(parser.items(section))
+        for file, parser in parsers.items():
+            items = parser.items(section) if parser.has_section(section) else ()
+            found |= {name: (value, file) for name, value in items}
     for name, value in os.environ.items():
         if name.startswith("PIP_") and value:
-            settings[name[4:].lower().replace("_", "-")] = value
-    return settings
+            found[name[4:].lower().replace("_", "-")] = value, name
+    return found
 
 
 def config_files() -> list[Path]:
