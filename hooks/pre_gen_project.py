@@ -31,7 +31,7 @@ def problems():
     package, channel = ANSWERS["package"], ANSWERS["channel"].strip()
     taken = {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names, *NAMES.split()}
     folder = re.match(r"[A-Za-z]:[/\\]|\\\\", channel)  # on Windows
-    wrong = r"^~| |^defaults$" if "_output_dir" in ANSWERS else r"^[~.]| |^defaults$"  # under cruft
+    here = ANSWERS.get("_output_dir", os.devnull)  # cruft does not set it
     if not re.fullmatch(PROJECT, ANSWERS["project"]):
         yield "project", "use up to 64 letters, digits, inner '-', '_', '.'; not CON, NUL and so on"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", package):
@@ -49,7 +49,9 @@ def problems():
         yield "channel", "leave out user, password and token: they belong in .netrc"
     elif not folder and re.match(r"(?!(?i:https?|file):)[^/]*:", channel):
         yield "channel", "use an https, http or file URL, or an absolute path"
-    elif re.search(wrong, channel):
+    elif channel[:1] == "." and not os.path.isdir(os.path.join(here, channel)):
+        yield "channel", f"there is no {channel} where the project is put: give an absolute path"
+    elif re.search(r"^~| |^defaults$", channel):
         yield "channel", "give conda-forge, or the URL or absolute path of another channel"
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import harm
 import pytest
 from filelock import FileLock
 from machine import Machine, Namespace
@@ -311,3 +312,15 @@ def test_a_bundle_can_leave_out_what_only_developers_need(
     assert not [name for name in names if name.startswith(("ruff-", "pytest-"))]
     used = machine.condaw(project, "create", "--bundle", str(file), "--without", "dev")
     assert used.returncode == 0, used.stderr
+
+
+def test_a_server_that_cannot_be_found_is_named(
+    small: Path, fresh: Machine, channel: Path, tmp_path: Path
+) -> None:
+    harm.point(small, channel.as_uri(), "https://nowhere.invalid/channel")
+    for words in (["create"], ["bundle", str(tmp_path / "x.bundle")]):
+        done = fresh.condaw(small, *words)
+        assert done.returncode == 3
+        *_, cause, step = done.stderr.splitlines()
+        assert cause.endswith("the name of nowhere.invalid cannot be resolved")
+        assert step.startswith("condaw: next: check the spelling; check the network")

@@ -121,7 +121,7 @@ def test_a_moved_project_is_stale_and_create_makes_it_right(
 
 @pytest.mark.parametrize(
     "words",
-    [["fly"], [], ["create", "--fly"], ["lock", "--check", "--pin"], ["run"]],
+    [["fly"], ["create", "--fly"], ["lock", "--check", "--pin"], ["run"]],
     ids=" ".join,
 )
 def test_a_wrong_command_line_is_usage(words: list[str], locked: Path, machine: Machine) -> None:
@@ -151,6 +151,18 @@ def test_help_lists_the_commands_and_the_exit_codes(locked: Path, machine: Machi
     text = machine.condaw(locked, "--help").stdout
     for word in ("create", "verify", "status", "lock", "run", "shell", "doctor", "exit codes"):
         assert word in text
+    for words in ([], ["help"]):
+        again = machine.condaw(locked, *words)
+        assert (again.returncode, again.stdout) == (OK, text)
+    assert "examples:" in machine.condaw(locked, "help", "lock").stdout
+
+
+def test_quiet_and_json_may_stand_before_the_command(locked: Path, machine: Machine) -> None:
+    for flags in (["--json"], ["-q", "--json"]):
+        before, after = (
+            machine.condaw(locked, *w) for w in ([*flags, "status"], ["status", *flags])
+        )
+        assert (before.returncode, before.stdout) == (after.returncode, after.stdout) != (2, "")
 
 
 @pytest.mark.parametrize(

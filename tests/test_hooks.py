@@ -141,9 +141,13 @@ def test_a_folder_of_windows_may_be_the_channel(channel: str) -> None:
     assert refused(channel=channel) == []
 
 
-def test_a_relative_channel_is_refused_where_it_is_unknown_what_it_starts_from() -> None:
+def test_a_relative_channel_is_refused_if_it_is_not_where_the_project_is_put(
+    tmp_path: Path,
+) -> None:
     assert refused(channel="./ch") == ["channel"]
-    assert refused(channel="./ch", _output_dir="/home/me") == []
+    assert refused(channel="./ch", _output_dir=str(tmp_path)) == ["channel"]
+    (tmp_path / "ch").mkdir()
+    assert refused(channel="./ch", _output_dir=str(tmp_path)) == []
 
 
 def test_without_the_sample_nothing_is_generated_over_files_of_the_user(

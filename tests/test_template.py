@@ -219,6 +219,7 @@ def test_conda_forge_may_be_written_in_capitals(bake: Bake) -> None:
 
 
 def test_a_relative_channel_begins_where_the_project_is_put(bake: Bake, tmp_path: Path) -> None:
+    (tmp_path / "my" / "channel").mkdir(parents=True)
     project = bake(channel="./my/channel")
     [channel] = load_yaml(project / "environment.yml")["channels"]
     assert channel == f"{tmp_path}/my/channel"

@@ -92,7 +92,7 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
 async def _fetch(packages: Sequence[Package], folder: Path) -> None:
     from rattler.package_streaming import download_to_path
 
-    from condaw.network import channels
+    from condaw.network import channels, probe
 
     gate = asyncio.Semaphore(channels.DOWNLOADS)
 
@@ -106,6 +106,11 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
                 else:
                     await download_to_path(channels.client(), package.url, target)
             except Exception as error:
+                said, step = probe.ask(package.url)
+                if step:
+                    raise CannotError(
+                        f"{package.name} could not be fetched: {said}", step
+                    ) from None
                 raise engine.not_fetched(package.name, " ".join(str(error).split())) from None
         if sha256_of(target) != package.sha256:
             cause = f"{package.name}: {package.url} is not the file that is locked"

@@ -36,6 +36,9 @@ exit codes:
   `run` and `shell` end with the exit code of what they ran.
 """
 
+FLAGS = ("-q", "--quiet", "--json")
+"""What may also stand before the command."""
+
 Command = Callable[[argparse.Namespace], int]
 COMMANDS: dict[Command, dict[str, dict[str, Any]]] = {}
 """The commands with their arguments, in the order of the help."""
@@ -44,7 +47,12 @@ COMMANDS: dict[Command, dict[str, dict[str, Any]]] = {}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     console.tolerate_any_letter()
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    first = next((n for n, word in enumerate(words) if word not in FLAGS), len(words))
+    verb, rest = words[first : first + 1], [*words[:first], *words[first + 1 :]]
+    if verb in ([], ["help"]):
+        verb, rest = rest[:1] if verb else [], ["--help"]
+    options = _parser().parse_args([*verb, *rest])
     console.quiet = options.quiet
     try:
         code = int(options.function(options))

@@ -16,7 +16,7 @@ from condaw.base.sha256 import sha256_of
 from condaw.environment import letter_case
 from condaw.environment.progress import Progress
 from condaw.lockfile.package import Package
-from condaw.network import channels
+from condaw.network import channels, probe
 
 
 def link(
@@ -69,6 +69,9 @@ def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, pr
         causes = list(dict.fromkeys(filter(None, lines))) or [type(error).__name__]
         step = next_step_after(str(error), "check the network, the proxy and the channel")
         said = "; ".join([causes[0], *causes[1:][-2:]])
+        named = [url for url in urls if url.startswith("http") and url.split("/")[-1] in said]
+        if named and (answer := probe.unresolved(named[0])):
+            said, step = answer
         cause = f"the conda packages could not be installed: {said}"
         raise CannotError(cause, f"{step}, and {RETRY}") from None
 

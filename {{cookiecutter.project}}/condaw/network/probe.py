@@ -15,6 +15,7 @@ PATIENCE = 10  # seconds that a server has to answer
 NETWORK = "check the network and the VPN; if there is a proxy, set HTTPS_PROXY"
 ROOTS = "set SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
 CLOCK = "check this machine's clock, and that its root certificates are up to date"
+UNRESOLVED = "cannot be resolved"
 OTHER_NAME = "check the URL; the login page of a guest network does this, too"
 CERTIFICATE = {9: CLOCK, 10: CLOCK, 62: OTHER_NAME, 64: OTHER_NAME}
 """Next steps by OpenSSL's X509_V_ERR_... (x509_vfy.h); for all others it is ROOTS."""
@@ -43,6 +44,13 @@ def ask(url: str) -> Answer:
         return Answer(*_why(reason, place))
 
 
+def unresolved(url: str) -> Answer | None:
+    """Return what to say if it is for its name that the server of `url`, or the proxy, cannot be
+    reached: the fetching libraries do not name it."""
+    answer = ask(url)
+    return answer if UNRESOLVED in answer.text else None
+
+
 def _context() -> ssl.SSLContext:
     """Return a context that trusts what pip trusts."""
     try:
@@ -69,7 +77,7 @@ def _why(reason: object, url: str) -> tuple[str, str]:
     if "407" in str(reason):
         return f"{peer} asks for a user and a password", "put them into HTTPS_PROXY, as USER:PASS@"
     if isinstance(reason, socket.gaierror):
-        return f"the name of {peer} cannot be resolved", f"check the spelling; {NETWORK}"
+        return f"the name of {peer} {UNRESOLVED}", f"check the spelling; {NETWORK}"
     if isinstance(reason, ConnectionRefusedError):
         return f"{peer} refuses the connection", f"check the port; {NETWORK}"
     if isinstance(reason, TimeoutError):
