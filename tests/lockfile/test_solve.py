@@ -327,7 +327,7 @@ def test_create_and_check_refuse_the_same_in_the_same_words(
 def test_what_create_refuses_is_not_written(project: Path, machine: Machine) -> None:
     before = (project / "conda-lock.yml").read_bytes()
     (project / "pyproject.toml").write_text("[project]\ndependencies = ['app >=2', 'lib >=1']\n")
-    said = "pyproject.toml asks for app >=2, and 1.0 is locked: ask for it in environment.yml, too"
+    said = "pyproject.toml asks for app>=2, and 1.0 is locked: ask for it in environment.yml, too"
     for verb in ("lock", "create"):
         done = machine.condaw(project, verb)
         assert done.returncode == 3

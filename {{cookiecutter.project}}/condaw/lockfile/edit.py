@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from rattler import Version
 
 from condaw.base import layout
 from condaw.base.console import note, warn
 from condaw.base.errors import CannotError
-from condaw.base.project import Project, table
-from condaw.lockfile import diff, environment_yml, solve
+from condaw.base.project import Project
+from condaw.lockfile import diff, environment_yml, satisfies, solve
 from condaw.lockfile.environment_yml import Entry
 from condaw.lockfile.rules import on_pypi
 from condaw.network import channels
 
 BARE = re.compile(r"(?:[^\s:]+::)?[\w.-]+(?:\[[\w., -]+\])?")
 EXACT = re.compile(rf"({BARE.pattern})\s*==\s*([\w.!+-]+)(\s*;.*)?")
+Limited = Callable[[Entry, str], str]
 
 
 def pin(project: Project) -> list[diff.Change]:
@@ -47,15 +47,17 @@ def pin(project: Project) -> list[diff.Change]:
 def upgrade(project: Project) -> list[diff.Change]:
     """Lock everything anew, and move each exact version in environment.yml up to the newest that
     solves on all platforms, within what pyproject.toml asks for. Python stays in its series."""
-    bounds = _bounds(project)
+    own = [line for line in satisfies.own(project) if not line.marker]
+    bounds = {str(canonicalize_name(line.name)): str(line.specifier) for line in own}
 
     def limited(entry: Entry, found: str) -> str:
         name, version, marker = EXACT.fullmatch(entry.spec).groups("")  # type: ignore[union-attr]
         names = on_pypi([entry.name]) if entry.manager == "conda" else {entry.name}
-        limits = [f">={version}", *(bounds[each] for each in sorted(bounds.keys() & names))]
+        limits = [f">={version}", *(bounds[each] for each in bounds.keys() & names)]
         if entry.name == "python" and (series := re.match(r"3\.(\d+)", version)):
             limits.append(f"<3.{int(series[1]) + 1}.0a0")
-        return name + ",".join([*limits, *([f"<={found}"] if found else [])]) + marker
+        limits.append(f"<={found}" if found else "")
+        return name + ",".join(filter(None, limits)) + marker
 
     text, _ = environment_yml.read(project)
     return _settled(project, text, lambda entry: EXACT.fullmatch(entry.spec), limited)
@@ -109,24 +111,15 @@ def _settled(
     project: Project,
     text: str,
     chosen: Callable[[Entry], object],
-    limited: Callable[[Entry, str], str] | None = None,
+    limited: Limited | None = None,
 ) -> list[diff.Change]:
-    """Solve `text` in the place of environment.yml until each chosen dependency has one version on
-    all platforms. Then write these versions, and the lock; or nothing. `limited` gives what to ask
-    for instead of an entry, up to the version found so far; with it, everything may move."""
+    """Solve `text` in the place of environment.yml. Write it with the solved version of each chosen
+    dependency, and the lock; or nothing. For `limited` see `_solved`."""
     before = solve.parse(project.lock_file).package if project.lock_file.exists() else []
     with _draft(project, text) as draft:
         entries = [e for e in environment_yml.entries(draft) if e.everywhere and chosen(e)]
-        specs = {entry: limited(entry, "") if limited else entry.spec for entry in entries}
-        while True:
-            draft.environment_yml.write_bytes(_replaced(text, specs).encode())
-            solve.relock(draft, upgrade=bool(limited))
-            found = _versions(draft, entries)
-            lowest = {entry: min(versions, key=Version) for entry, versions in found.items()}
-            if all(len(versions) == 1 for versions in found.values()):
-                break
-            specs |= {e: (limited or _exact)(e, version) for e, version in lowest.items()}
-        specs = {entry: _exact(entry, version) for entry, version in lowest.items()}
+        versions = _solved(draft, text, entries, limited)
+        specs = {entry: _exact(entry, version) for entry, version in versions.items()}
         draft.environment_yml.write_bytes(_replaced(text, specs).encode())
         solve.relock(draft)
         after = solve.parse(draft.lock_file).package
@@ -136,6 +129,24 @@ def _settled(
         if EXACT.fullmatch(entry.spec) and spec != entry.spec:
             note(f"environment.yml: {entry.spec} -> {spec}")
     return diff.compare(before, after)
+
+
+def _solved(
+    draft: Project, text: str, entries: Sequence[Entry], limited: Limited | None
+) -> dict[Entry, str]:
+    """Solve until each of `entries` has one version on all platforms, and return these. `limited`
+    gives what to ask for instead of an entry, up to the version that was found before, if any; with
+    it, everything may move."""
+    specs = {entry: limited(entry, "") if limited else entry.spec for entry in entries}
+    while True:
+        draft.environment_yml.write_bytes(_replaced(text, specs).encode())
+        solve.relock(draft, upgrade=bool(limited))
+        locked = [(e.manager, e.name, e.version) for e in solve.parse(draft.lock_file).package]
+        found = {e: {v for manager, name, v in locked if (manager, name) == e[:2]} for e in entries}
+        lowest = {entry: min(each, key=Version) for entry, each in found.items() if each}
+        if all(len(each) < 2 for each in found.values()):
+            return lowest
+        specs |= {entry: (limited or _exact)(entry, version) for entry, version in lowest.items()}
 
 
 @contextlib.contextmanager
@@ -149,24 +160,6 @@ def _draft(project: Project, text: str) -> Iterator[Project]:
         if project.lock_file.exists():
             shutil.copyfile(project.lock_file, draft.lock_file)
         yield draft
-
-
-def _versions(project: Project, entries: Sequence[Entry]) -> dict[Entry, set[str]]:
-    """Return the locked versions of each entry, on any platform."""
-    locked = [(e.manager, e.name, e.version) for e in solve.parse(project.lock_file).package]
-    found = {e: {v for manager, name, v in locked if (manager, name) == e[:2]} for e in entries}
-    return {entry: versions for entry, versions in found.items() if versions}
-
-
-def _bounds(project: Project) -> dict[str, str]:
-    """Return the versions that pyproject.toml asks for, by the name on PyPI."""
-    bounds = {}
-    for line in table(project, "project").get("dependencies", []):
-        with contextlib.suppress(InvalidRequirement, TypeError):
-            wanted = Requirement(line)
-            if wanted.specifier and not wanted.marker:
-                bounds[str(canonicalize_name(wanted.name))] = str(wanted.specifier)
-    return bounds
 
 
 def _exact(entry: Entry, version: str) -> str:

@@ -1,5 +1,6 @@
 """Whether a lock satisfies environment.yml and this machine, judged without conda-lock."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -32,9 +33,18 @@ def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
         for name in on_pypi([package.name]) if package.manager == "conda" else [package.name]:
             provided[canonicalize_name(name)].append(package)
     pypi = [(layout.ENVIRONMENT, entry.spec) for entry in entries if entry.manager == "pip"]
-    own = table(project, "project").get("dependencies")
-    pypi += [(layout.PYPROJECT, str(line)) for line in (own if isinstance(own, list) else ())]
+    pypi += [(layout.PYPROJECT, str(line)) for line in own(project)]
     return sentences + [text for file, line in pypi for text in _pypi(file, line, provided)]
+
+
+def own(project: Project) -> list[Requirement]:
+    """Return the dependencies of pyproject.toml that can be read; the others are told by uv."""
+    lines = table(project, "project").get("dependencies")
+    found = []
+    for line in lines if isinstance(lines, list) else ():
+        with contextlib.suppress(InvalidRequirement, TypeError):
+            found.append(Requirement(line))
+    return found
 
 
 def lacking(packages: Sequence[Package]) -> Iterator[str]:

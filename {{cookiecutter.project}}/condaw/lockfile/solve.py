@@ -21,7 +21,7 @@ from conda_lock.conda_lock import create_lockfile_from_spec
 from conda_lock.content_hash import backwards_compatible_content_hashes, compute_content_hashes
 from conda_lock.lockfile import parse_conda_lock_file, write_conda_lock_file
 from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile, UpdateSpecification
-from conda_lock.models.lock_spec import Dependency, LockSpecification
+from conda_lock.models.lock_spec import LockSpecification
 from conda_lock.models.pip_repository import PipRepository
 from conda_lock.src_parser import make_lock_spec
 from conda_lock.src_parser.conda_common import conda_spec_to_versioned_dep
@@ -121,14 +121,6 @@ def _solve(
 ) -> Lockfile:
     """Let conda-lock solve, with what is to be `kept` in mind. Its output is shown only through the
     error that comes of it."""
-    # Simple pages, which every index has; by default conda-lock asks for one index's own JSON.
-    settings = pip_config.pip_settings()
-    indexes = [settings.get("index-url") or str(PyPiRepository().url).rstrip("/")]
-    indexes += settings.get("extra-index-url", "").split()
-    pages = [PipRepository.from_string(url) for url in indexes if url.startswith("http")]
-    sources: dict[str, Any] = {"pip_repositories": [*specification.pip_repositories, *pages]}
-    sources |= {"allow_pypi_requests": False, "dependencies": _with_own_pip(project, specification)}
-    request = specification.model_copy(update=sources)
     truststore.inject_into_ssl()  # conda-lock's requests would trust certifi only
     # The shim has to find these modules.
     modules = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
@@ -140,31 +132,25 @@ def _solve(
         waiting("solving environment.yml"),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        shim = conda_shim.install(Path(folder), project.lock_file, urls, rules)
+        solve = functools.partial(
+            create_lockfile_from_spec,
+            conda=conda_shim.install(Path(folder), project.lock_file, urls, rules),
+            spec=_request(project, specification),
+            lockfile_path=project.lock_file,
+            strip_auth=True,
+            virtual_package_repo=virtual,
+            mapping_url=str(PYPI_NAMES),
+        )
         try:
-            for platform in specification.platforms:  # conda-lock would mix up their wheels
-                solve = functools.partial(
-                    create_lockfile_from_spec,
-                    conda=shim,
-                    spec=request,
-                    platforms=[platform],
-                    lockfile_path=project.lock_file,
-                    strip_auth=True,
-                    virtual_package_repo=virtual,
-                    mapping_url=str(PYPI_NAMES),
-                )
-                wheels = [e for e in kept if (e.manager, e.platform) == ("pip", platform)]
+            for name in specification.platforms:  # conda-lock would mix up their wheels
+                wheels = [e for e in kept if (e.manager, e.platform) == ("pip", name)]
                 try:
-                    solved = solve(update_spec=UpdateSpecification(wheels, []))
+                    solved = solve(platforms=[name], update_spec=UpdateSpecification(wheels, []))
                 except PackageNotFoundError:  # the index has lost one of them
-                    solved = solve()
+                    solved = solve(platforms=[name])
                 packages += solved.package
         except Exception as error:
-            cause, next_step = _reason(error), "correct environment.yml, or check the network"
-            next_step += " and pip's settings"
-            if rules.newest and cause.startswith("the pip:"):  # rattler says it itself
-                next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
-            raise CannotError(cause, f"{next_step}; {UNCHANGED}") from None
+            raise _unsolved(error, rules) from None
         untimed.update(Path(folder, conda_shim.UNTIMED).read_text(encoding="utf-8").split())
     for url in sorted(untimed):
         note(f"{url} does not say when packages were published: they may be brand-new")
@@ -172,17 +158,32 @@ def _solve(
     return solved
 
 
-def _with_own_pip(
-    project: Project, specification: LockSpecification
-) -> dict[str, list[Dependency]]:
-    """Return the dependencies with the file's own line for pip: conda-lock puts a bare `pip` in its
-    place if there is a `pip:` section. Source: conda-lock#919. The content hash stays as it is."""
+def _request(project: Project, specification: LockSpecification) -> LockSpecification:
+    """Return what conda-lock is to solve: from the indexes that pip reads, and with the file's own
+    line for pip. If there is a `pip:` section, conda-lock puts a bare `pip` in its place (its issue
+    919); the content hash stays as that makes it."""
+    # Simple pages, which every index has; by default conda-lock asks for one index's own JSON.
+    settings = pip_config.pip_settings()
+    indexes = [settings.get("index-url") or str(PyPiRepository().url).rstrip("/")]
+    indexes += settings.get("extra-index-url", "").split()
+    pages = [PipRepository.from_string(url) for url in indexes if url.startswith("http")]
     own = satisfies.requested(project).get("pip")
     pinned = conda_spec_to_versioned_dep(own or "pip", "main")
-    return {
+    dependencies = {
         name: [pinned if own and (d.manager, d.name) == ("conda", "pip") else d for d in wanted]
         for name, wanted in specification.dependencies.items()
     }
+    sources: dict[str, Any] = {"pip_repositories": [*specification.pip_repositories, *pages]}
+    sources |= {"allow_pypi_requests": False, "dependencies": dependencies}
+    return specification.model_copy(update=sources)
+
+
+def _unsolved(error: Exception, rules: cooldown.Cooldown) -> CannotError:
+    cause, next_step = _reason(error), "correct environment.yml, or check the network"
+    next_step += " and pip's settings"
+    if rules.newest and cause.startswith("the pip:"):  # rattler says it itself
+        next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
+    return CannotError(cause, f"{next_step}; {UNCHANGED}")
 
 
 def _reason(error: Exception) -> str:
@@ -207,8 +208,7 @@ def _write(project: Project, content: Lockfile) -> None:
         with contextlib.redirect_stderr(io.StringIO()):
             write_conda_lock_file(content, draft, metadata_choices=None)
         if unmet := _unmet(project, draft, content.metadata.platforms):
-            next_step = "correct environment.yml, or lock all platforms at once"
-            raise CannotError("; ".join(unmet[:3]), f"{next_step}; {UNCHANGED}")
+            raise CannotError("; ".join(unmet[:3]), f"correct environment.yml; {UNCHANGED}")
         draft.replace(project.lock_file)
     except reader.LockError as error:
         cause = f"what was solved is not an acceptable lock: {error.reasons}"
