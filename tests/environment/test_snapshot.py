@@ -33,7 +33,7 @@ def test_a_launcher_has_the_same_mode_by_its_path_and_when_it_is_open(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "lstat", lstat)
-        snapshot.take(tmp_path, tmp_path, names)
+        snapshot.take(tmp_path, tmp_path / "site", names)
     taken = snapshot.read(tmp_path)
     assert taken
     differing = [

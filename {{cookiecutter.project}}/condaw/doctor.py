@@ -51,11 +51,11 @@ def examine(project: Project) -> list[Check]:
             found += check(project)
         except CannotError as error:
             found.append(Check(name, error.cause, error.next_step))
-        except ImportError as error:  # a part is missing, or the cache is mounted noexec
-            step = "remove condaw's cache, or set CONDAW_CACHE to a folder where programs may run"
-            found.append(Check(name, f"condaw's engine cannot be loaded: {error}", step))
         except Exception as error:
-            found.append(Check(name, f"{type(error).__name__}: {error}", "correct what this names"))
+            step = "correct what this names"
+            if isinstance(error, ImportError):  # a part is missing, or the cache is mounted noexec
+                step = "remove condaw's cache, or set CONDAW_CACHE to one where programs may run"
+            found.append(Check(name, f"{type(error).__name__}: {error}", step))
     return found
 
 
@@ -78,11 +78,9 @@ def _cache(_: Project) -> Iterator[Check]:
     folder = cache_dir()
     # Of Path, exists() raises PermissionError in a folder of another user.
     exists = os.path.exists
-    if os.access(next(path for path in (folder, *folder.parents) if exists(path)), os.W_OK):
-        yield Check("cache", str(folder))
-    else:
-        next_step = "make it writable, or set CONDAW_CACHE to another folder"
-        yield Check("cache", f"{folder} cannot be written", next_step)
+    good = os.access(next(path for path in (folder, *folder.parents) if exists(path)), os.W_OK)
+    step = "" if good else "make it writable, or set CONDAW_CACHE to another folder"
+    yield Check("cache", str(folder) if good else f"{folder} cannot be written", step)
 
 
 def _settings(_: Project) -> Iterator[Check]:
@@ -112,12 +110,9 @@ def _index(project: Project) -> Iterator[Check]:
 
 
 def _engine(_: Project) -> Iterator[Check]:
-    if not _fetched():
-        yield Check("engine", "not fetched yet", "run: python -m condaw create")
-    elif engine.importable(engine.ENGINE):
-        yield Check("engine", "in this Python")
-    else:
-        yield Check("engine", str(engine.folder(engine.ENGINE)))
+    place = "in this Python" if engine.importable(engine.ENGINE) else engine.folder(engine.ENGINE)
+    missing = "" if _fetched() else "run: python -m condaw create"
+    yield Check("engine", "not fetched yet" if missing else str(place), missing)
 
 
 def _fetched() -> bool:

@@ -4,7 +4,6 @@ Also the marks that stop conda and pip from changing the environment. Sources: C
 conda packages), conda's `conda/models/records.py` and `conda/history.py`.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from condaw.base.layout import META
 from condaw.base.project import Project
-from condaw.environment.prefix import File
 from condaw.lockfile import environment_yml
 from condaw.lockfile.package import Package
 from condaw.lockfile.satisfies import requested
@@ -32,14 +30,7 @@ def protect(prefix: Path, site: Path) -> None:
     """Mark `prefix` as one that conda and pip must not change, unless the user insists."""
     (prefix / META / "frozen").write_text(FROZEN, encoding="utf-8")
     if not (marker := site.with_name("EXTERNALLY-MANAGED")).exists():
-        marker.write_text(MANAGED, encoding="utf-8", newline="")
-
-
-def mark_of(prefix: Path, site: Path) -> dict[str, File]:
-    """Return the file that `protect` writes among those of packages, by path."""
-    content = MANAGED.encode()
-    path = site.with_name("EXTERNALLY-MANAGED").relative_to(prefix).as_posix()
-    return {path: File("condaw", hashlib.sha256(content).hexdigest(), len(content))}
+        marker.write_text(MANAGED, encoding="utf-8")
 
 
 def complete_records(project: Project, prefix: Path, packages: Sequence[Package]) -> None:

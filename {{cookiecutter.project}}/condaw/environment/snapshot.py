@@ -70,8 +70,10 @@ def record_digests(prefix: Path, site: Path) -> dict[str, str]:
     """Return what a snapshot has as `records`."""
     files = [*(prefix / META).glob("*.json"), *site.glob("*.dist-info/RECORD")]
     digests = {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
-    obeyed = {path: prefix / path for path in OBEYED}
-    return digests | {path: sha256_of(f) if f.is_file() else "" for path, f in obeyed.items()}
+    obeyed = [*(prefix / path for path in OBEYED), site.with_name("EXTERNALLY-MANAGED")]
+    return digests | {
+        f.relative_to(prefix).as_posix(): sha256_of(f) if f.is_file() else "" for f in obeyed
+    }
 
 
 def mode_of(path: str, mode: int) -> int:

@@ -17,15 +17,15 @@ from condaw.base.project import Project, table
 from condaw.base.sha256 import sha256_of_open
 from condaw.environment import prefix as contents
 from condaw.environment import snapshot
-from condaw.environment.conda_meta import mark_of
 from condaw.environment.findings import Finding, Kind
 from condaw.environment.prefix import File
 from condaw.environment.snapshot import Snapshot
 from condaw.lockfile.package import Package
 
-UNOWNED = re.compile(r"(share|var)/|(.*/)?(__pycache__/[^/]*|CACHEDIR\.TAG|\.DS_Store)$")
+MARKS = r"CACHEDIR\.TAG|\.DS_Store|EXTERNALLY-MANAGED"
+UNOWNED = re.compile(rf"(share|var)/|(.*/)?(__pycache__/[^/]*|{MARKS})$")
 """Files that no package need own: data of programs (Filesystem Hierarchy Standard), byte-code that
-Python writes, marks of other tools."""
+Python writes, marks of tools."""
 LARGE = 1 << 20  # bytes from which on a file is large
 WORDS = {
     Kind.FILE_CHANGED: "is not the file that was installed",
@@ -56,9 +56,8 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
         folder = next(((prefix / each.record).parent for each in wheels if each.name == own), None)
         findings += _compare_project(own, folder, project.root)
     findings += _compare_packages(locked, found)
-    names, expected = {each.record: each.name for each in everything}, mark_of(prefix, site)
-    for each in everything:
-        expected |= each.files
+    names = {each.record: each.name for each in everything}
+    expected = {path: file for each in everything for path, file in each.files.items()}
     told = {finding.package for finding in findings}
     findings += _compare_records(taken, snapshot.record_digests(prefix, site), names, told)
     findings += _compare_files(prefix, expected, taken)
