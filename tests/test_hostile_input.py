@@ -98,6 +98,7 @@ ENVIRONMENT = {
     "channels": ["conda-forge", "https://a.example/c"],
     "platforms": ["linux-64", "osx-arm64"],
     "dependencies": ["python=3.13", "pip", {"pip": ["netmiko==4.8.0"]}],
+    "variables": {"A": "b"},
 }
 
 
@@ -106,6 +107,9 @@ def read_environment_yml(folder: Path, data: bytes) -> None:
     put(folder, {"environment.yml": data})
     for url in answered(lambda: environment_yml.channel_urls(Project(folder))) or ():
         assert re.match(r"(https?|file)://", url), url
+    for name, value in (answered(lambda: environment_yml.variables(Project(folder))) or {}).items():
+        assert "=" not in name
+        assert "\0" not in name + value
 
 
 PYPROJECT = b"""
@@ -128,7 +132,11 @@ def read_pyproject(folder: Path, data: bytes) -> None:
     answered(lambda: table(Project(folder), "project"))
 
 
-@target(damaged(b"condaw 3\n/x/.conda\n", b"3", b"null", b'{"prefix": [1]}', b"[" * 100_000))
+@target(
+    damaged(
+        b"condaw 4\n/x/.conda\n1 a\n- b\n2 c\n", b"4", b"null", b'{"prefix": [1]}', b"[" * 100_000
+    )
+)
 def read_stamp(folder: Path, data: bytes) -> None:
     python = python_in(folder / ".conda").relative_to(folder)
     put(folder, {f".conda/{state.MARK}": data, str(python): b""})
@@ -149,14 +157,19 @@ def read_variables(folder: Path, data: tuple[str, bytes]) -> None:
 RECORD = {
     "name": "bzip2",
     "version": "1",
+    "noarch": "python",
     "paths_data": {
-        "paths": [{"_path": "bin/a", "sha256": "0" * 64, "size_in_bytes": 3}, {"_path": "b"}]
+        "paths": [
+            {"_path": "bin/a", "sha256": "0" * 64, "size_in_bytes": 3},
+            {"_path": "site-packages/b"},
+        ]
     },
 }
 ORIGIN = {"url": "file:///x", "dir_info": {"editable": True}}
 ROWS = b'a.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n"b,c.py",md5=x,\na/RECORD,,\n'
 METADATA = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n\ntext\n"
-MANIFEST = {"mode": 420, "modes": {"bin/a": 493}, "links": {"b": "c"}, "records": {"a": "b"}}
+MANIFEST = {"mode": 420, "folder": 493, "modes": {"bin/a": 493}, "links": {"b": "c"}}
+MANIFEST |= {"records": {"a": "b"}, "hashes": {"bin/a": "0"}}
 INFO = "lib/python3.13/site-packages/demo-1.0.dist-info"
 INSTALLED = {
     "conda-meta/bzip2-1-0.json": (as_json(RECORD), files(RECORD, as_json)),
