@@ -106,11 +106,9 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
                 else:
                     await download_to_path(channels.client(), package.url, target)
             except Exception as error:
-                said, step = probe.ask(package.url)
-                if step:
-                    raise CannotError(
-                        f"{package.name} could not be fetched: {said}", step
-                    ) from None
+                if answer := probe.unresolved(channels.fetched_from(package.url)):
+                    cause = f"{package.name} could not be fetched: {answer.text}"
+                    raise CannotError(cause, answer.next_step) from None
                 raise engine.not_fetched(package.name, " ".join(str(error).split())) from None
         if sha256_of(target) != package.sha256:
             cause = f"{package.name}: {package.url} is not the file that is locked"

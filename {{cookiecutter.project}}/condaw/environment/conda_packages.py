@@ -70,7 +70,7 @@ def _install(packages: Sequence[Package], urls: Sequence[str], staging: Path, pr
         step = next_step_after(str(error), "check the network, the proxy and the channel")
         said = "; ".join([causes[0], *causes[1:][-2:]])
         named = [url for url in urls if url.startswith("http") and url.split("/")[-1] in said]
-        if named and (answer := probe.unresolved(named[0])):
+        if named and (answer := probe.unresolved(channels.fetched_from(named[0]))):
             said, step = answer
         cause = f"the conda packages could not be installed: {said}"
         raise CannotError(cause, f"{step}, and {RETRY}") from None
