@@ -57,7 +57,9 @@ def test_a_span_or_a_date_says_what_is_too_new(value: str, time: datetime, tmp_p
 
 
 @pytest.mark.usefixtures("nobody")
-@pytest.mark.parametrize("value", ["7", '"a week"', '""', "[]", '"2026-13-01"'])
+@pytest.mark.parametrize(
+    "value", ["7", '"a week"', '""', "[]", '"2026-13-01"', '"1000000000 weeks"', "9999-12-31"]
+)
 def test_anything_else_is_refused_with_its_place(value: str, tmp_path: Path) -> None:
     with pytest.raises(CannotError, match=r"exclude-newer in \[tool\.condaw\] is '.*neither"):
         cutoff(tmp_path, value)

@@ -38,7 +38,7 @@ def of(project: Project) -> Cooldown:
     own = table(project, "tool", "condaw", "exclude-newer-package")
     for where, value, packages in _settings(project):
         if value is not None:
-            rules = {**(packages or {}), **own}.items()
+            rules = {**(packages if isinstance(packages, dict) else {}), **own}.items()
             times = {name: None if at is False else _time(where, at) for name, at in rules}
             return Cooldown(_time(where, value), times)
     return Cooldown(None, {})
@@ -61,16 +61,16 @@ def _settings(project: Project) -> Iterator[tuple[str, Any, Any]]:
 def _time(where: str, value: object) -> float:
     """Return the time that `value` means: so long ago, or the end of that date."""
     text = str(value).strip()
-    if text and (found := re.fullmatch(SPAN, text, re.IGNORECASE)):
-        weeks, days, hours = (int(number or 0) for number in found.groups())
-        return (_now() - timedelta(weeks=weeks, days=days, hours=hours)).timestamp()
     try:
+        if text and (found := re.fullmatch(SPAN, text, re.IGNORECASE)):
+            weeks, days, hours = (int(number or 0) for number in found.groups())
+            return (_now() - timedelta(weeks=weeks, days=days, hours=hours)).timestamp()
         time = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
-    except ValueError:
+        time += timedelta(days=len(text) == len("2026-11-01"))
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
         cause = f"exclude-newer in {where} is {text!r}, which is neither a time span nor a date"
         raise CannotError(cause, 'write it as in "7 days" or "2026-11-01"') from None
-    time = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-    return (time + timedelta(days=len(text) == len("2026-11-01"))).timestamp()
 
 
 def _now() -> datetime:

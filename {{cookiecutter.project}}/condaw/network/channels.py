@@ -130,7 +130,7 @@ def condarc() -> dict[str, tuple[Any, Path]]:
         try:
             text = file.read_text(encoding="utf-8") if file.is_file() else ""
             content = dict(yaml.safe_load(os.path.expandvars(text)) or {})
-        except (OSError, ValueError, TypeError, yaml.YAMLError):
+        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
             raise CannotError(f"{file} cannot be read", "correct it") from None
         for key, value in content.items():
             before, _ = found.get(key, (None, None))
