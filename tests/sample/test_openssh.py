@@ -119,11 +119,13 @@ def test_a_certificate_logs_in(sshd: Start, home: Home, tmp_path: Path) -> None:
     server = sshd(f"TrustedUserCAKeys {tmp_path}/ca.pub")
     home.known_hosts(server.line())
     keygen(tmp_path / "key")
+    keygen(tmp_path / "other", "rsa")  # the certificate is not for it, nor of its kind
     sign = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "me", "-n", server.user]
     subprocess.run([*sign, str(tmp_path / "key.pub")], check=True, capture_output=True)
     (tmp_path / "key-cert.pub").rename(tmp_path / "elsewhere-cert.pub")
     (home.path / ".ssh" / "config").write_text(
-        f"IdentityFile {tmp_path}/key\nCertificateFile {tmp_path}/elsewhere-cert.pub\n"
+        f"IdentityFile {tmp_path}/other\nIdentityFile {tmp_path}/key\n"
+        f"CertificateFile {tmp_path}/elsewhere-cert.pub\n"
     )
 
     result = home.ssh_uptime(f"127.0.0.1:{server.port}")
