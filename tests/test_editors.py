@@ -113,7 +113,7 @@ def test_pre_commit_stops_a_fault_and_a_stale_lock_with_the_environments_own_too
     assert "lock-stale" in done.stderr
 
 
-TOLD = "stale: conda-lock.yml has changed since it was made; run: python -m condaw create"
+TOLD = "stale: conda-lock.yml has changed since it was made; run: python3 -m condaw create"
 
 
 def change(file: Path) -> None:
