@@ -1,6 +1,5 @@
-"""Tables for people; json, csv and Prometheus for programs."""
+"""Tables for people; json and Prometheus for programs."""
 
-import csv
 import json
 import os
 import subprocess
@@ -30,13 +29,11 @@ def test_the_table_shows_uptimes_and_what_to_do() -> None:
     assert lines[2].split() == ["a", "1d", "2h", "03m", "1", "day,", "2:03"]
 
 
-def test_json_and_csv_hold_the_same_rows() -> None:
-    from_json = json.loads(FORMS["json"](ROWS))
-    from_csv = list(csv.DictReader(FORMS["csv"](ROWS).splitlines()))
+def test_json_holds_the_rows() -> None:
+    rows = json.loads(FORMS["json"](ROWS))
 
-    assert [list(row) for row in from_json] == [list(row) for row in from_csv]
-    assert from_json[1]["uptime_seconds"] == 93_780
-    assert from_json[2]["error"] == from_csv[2]["error"] == "dns"
+    assert [row["uptime_seconds"] for row in rows] == [300, 93_780, None]
+    assert [row["error"] for row in rows] == [None, None, "dns"]
 
 
 def test_prometheus_gets_valid_metrics() -> None:

@@ -2,12 +2,11 @@
 
 import argparse
 import functools
-import io
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from getpass import getpass
 from pathlib import Path
@@ -43,7 +42,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--insecure": {"action": "store_true", "help": "check no host key: for a lab, not for secrets"},
     "-w --workers": {"type": int, "default": 32, "help": "sessions at the same time (32)"},
     "-t --timeout": {"type": float, "default": 30.0, "help": "seconds for a host, in all (30)"},
-    "-o --output": {"choices": ("table", "json", "csv", "prom"), "default": "table"},
+    "-o --output": {"choices": ("table", "json", "prom"), "default": "table"},
     "--algorithms": {"action": "store_true", "help": "show in the table what SSH agreed on"},
     "-f --file": {"help": "write the output there, whole or not at all"},
     "--self-test": {"action": "store_true", "help": "log in to a server in this process"},
@@ -77,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from . import output
+    from .fleet import collect
 
     for name in ("SIGTERM", "SIGHUP"):  # they end the run as Ctrl-C does
         number = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -84,17 +84,18 @@ def _run(args: argparse.Namespace) -> int:
             signal.signal(number, signal.default_int_handler)
     began, stopped = time.monotonic(), False
     targets, rows = _targets(args), list["Row"]()
+    files = {target.name: target.known_hosts for target in targets}
     pool = ThreadPoolExecutor(args.workers)
     try:
-        for row in _collected(args, targets, pool):
+        for row in collect(targets, pool, args.timeout, args.keep_trying):
             rows.append(row)
+            _keep_host_key(row, files[row.name])
     except KeyboardInterrupt:
         stopped = True
     pool.shutdown(wait=False, cancel_futures=True)
     rows, fine = output.in_order(rows), sum(row.ok for row in rows)
     if args.output == "table":
-        colour = not args.file and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        text = output.table(rows, args.algorithms, colour)
+        text = output.table(rows, args.algorithms)
     else:
         text = output.FORMS[args.output](rows)
     output.write(text, args.file)
@@ -108,26 +109,14 @@ def _run(args: argparse.Namespace) -> int:
     return FINE if fine == len(rows) else SOME_FAILED
 
 
-def _collected(
-    args: argparse.Namespace, targets: "list[Target]", pool: ThreadPoolExecutor
-) -> "Iterable[Row]":
-    """Yield the rows, with a bar on stderr if that is a terminal, and keep first host keys."""
+def _keep_host_key(row: "Row", files: tuple[str, ...]) -> None:
+    """Add the key that --accept-new accepted, if there is one."""
     from . import hostkeys
-    from .fleet import collect
 
-    rows: Iterable[Row] = collect(targets, pool, args.timeout, args.keep_trying)
-    if len(targets) > 1 and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track
-
-        rows = track(rows, "hosts", len(targets), console=Console(stderr=True), transient=True)
-    files = {target.name: target.known_hosts for target in targets}
-    for row in rows:
-        yield row
-        try:
-            hostkeys.read(files[row.name]).add(row.learned)
-        except OSError as error:
-            print(f"the key of {row.name} was not kept: {error}", file=sys.stderr)
+    try:
+        hostkeys.read(files).add(row.learned)
+    except OSError as error:
+        print(f"the key of {row.name} was not kept: {error}", file=sys.stderr)
 
 
 def _targets(args: argparse.Namespace) -> "list[Target]":
@@ -137,7 +126,7 @@ def _targets(args: argparse.Namespace) -> "list[Target]":
     if args.insecure:
         print("WARNING: --insecure: host keys are NOT checked", file=sys.stderr)
     needed = [args.ssh_config, None if args.accept_new else args.known_hosts]
-    needed.append(args.file and os.path.realpath(str(Path(args.file).absolute().parent)))
+    needed.append(args.file and Path(os.path.realpath(args.file)).parent)
     for file in needed:
         if file not in (None, "none") and not Path(file).expanduser().exists():
             raise UsageError(f"{file}: no such file or folder")
@@ -156,13 +145,7 @@ def _targets(args: argparse.Namespace) -> "list[Target]":
     given = os.environ.get("SSH_UPTIME_PASSWORD")
 
     def password(user: str, host: str, needed: bool) -> str | None:
-        typed = not given and (args.ask_password or (needed and _at_keyboard())) and ask()
+        typed = not given and (args.ask_password or (needed and sys.stdin.isatty())) and ask()
         return given or typed or None
 
     return targets.resolve(entries, options, password)
-
-
-def _at_keyboard() -> bool:
-    """Return whether somebody can type. On Windows, isatty() is also true for NUL."""
-    is_nul = os.name == "nt" and isinstance(getattr(sys.stdin.buffer, "raw", None), io.FileIO)
-    return sys.stdin.isatty() and not is_nul

@@ -1,7 +1,5 @@
-"""Rows for people (a table) and for programs (json, csv, a Prometheus textfile)."""
+"""Rows for people (a table) and for programs (json, a Prometheus textfile)."""
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -43,7 +41,7 @@ def write(text: str, file: str | None) -> None:
         new.unlink(missing_ok=True)
 
 
-def table(rows: Sequence[Row], algorithms: bool = False, colour: bool = False) -> str:
+def table(rows: Sequence[Row], algorithms: bool = False) -> str:
     """Return a table for people; `algorithms` adds a column for each that was agreed on."""
     lines = [("HOST", "UPTIME", *(("KEX", "HOST KEY", "CIPHER") if algorithms else ()), "")]
     for row in rows:
@@ -52,21 +50,8 @@ def table(rows: Sequence[Row], algorithms: bool = False, colour: bool = False) -
         agreed = (row.kex, row.host_key, row.cipher) if algorithms else ()
         lines.append((row.name, row.error or uptime, *agreed, row.text or row.detail))
     widths = [max(len(plain(cell)) for cell in column) for column in zip(*lines, strict=True)]
-    shown = []
-    for line, failed in zip(lines, [False, *(not row.ok for row in rows)], strict=True):
-        cells = [plain(cell).ljust(width) for cell, width in zip(line, widths, strict=True)]
-        if failed and colour:
-            cells[1] = f"\x1b[1;31m{cells[1]}\x1b[0m"
-        shown.append("  ".join(cells).rstrip())
-    return "\n".join(shown)
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, Row("", "", "").shown(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.shown() for row in rows)
-    return text.getvalue().rstrip("\n")
+    form = "  ".join(f"{{:<{width}}}" for width in widths)
+    return "\n".join(form.format(*map(plain, line)).rstrip() for line in lines)
 
 
 def _prom(rows: Sequence[Row]) -> str:
@@ -100,4 +85,4 @@ def _json(rows: Sequence[Row]) -> str:
     return json.dumps([row.shown() for row in rows], indent=2, ensure_ascii=False)
 
 
-FORMS = {"table": table, "json": _json, "csv": _csv, "prom": _prom}
+FORMS = {"table": table, "json": _json, "prom": _prom}
