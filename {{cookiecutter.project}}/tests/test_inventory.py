@@ -79,7 +79,6 @@ def test_the_example_inventory_has_hosts_and_a_group() -> None:
         ("x.yml", "sw: {platform: ios, groups: [none]}\n", 1, "not 'none'"),
         ("x.yml", "sw: {platform: ios, groups: {a: b}}\n", 1, "groups"),
         ("x.json", '{"_meta": {"hostvars": {\n"a": {"ansible_host": "x y"}}}}', 2, "not 'x y'"),
-        ("x.yml", "__meta__: {encryption: true}\nweb: {host: web}\n", 1, "in plain text"),
         ("x.yml", "web:\n  host: web\n  conn_timeout: '['\n", 1, "something in it is none"),
         ("hosts", "web\nu:hunter2@web\n", 2, "...@web"),
         ("hosts", "web linux\n\nweb vyos\n", 3, "another device type"),

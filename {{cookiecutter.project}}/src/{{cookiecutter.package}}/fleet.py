@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -75,7 +76,7 @@ class _Account:
     def __init__(self, keep_trying: bool) -> None:
         self.keep_trying = keep_trying
         self.waiting: deque[Target] = deque()
-        self.running: dict[str, Future[Row]] = {}
+        self.running: set[Future[Row]] = set()
         self.refused = 0  # less those that were accepted
 
     def spent(self) -> bool:
@@ -89,8 +90,11 @@ class _Account:
 
     def cancel(self) -> None:
         """Cancel what has not begun."""
-        for task in list(self.running.values()):
+        for task in self.running:
             task.cancel()
+
+
+_Done = tuple[_Account, Target, "Future[Row]"]
 
 
 def collect(
@@ -107,50 +111,47 @@ def collect(
     for target in targets:
         secret = (target.username, target.password, target.keys, target.agent)
         accounts.setdefault(secret, _Account(keep_trying)).waiting.append(target)
-    done: SimpleQueue[tuple[_Account, Target, Future[Row]]] = SimpleQueue()
+    done: SimpleQueue[_Done] = SimpleQueue()
 
-    def ask(account: _Account) -> Iterator[Row]:
+    def ask(account: _Account) -> None:
         while account.waiting and (account.spent() or account.free()):
-            target = account.waiting.popleft()
-            if account.spent():
-                yield _row(target, _NOT_TRIED)
-                continue
-            task = account.running[target.name] = _submit(executor, target, timeout)
-            task.add_done_callback(lambda task, t=target: done.put((account, t, task)))  # type: ignore[misc]
+            start(account, account.waiting.popleft())
 
-    busy = set(accounts.values())
+    def start(account: _Account, target: Target) -> None:
+        if account.spent():
+            task: Future[Row] = Future()
+            task.cancel()
+        else:
+            task = executor.submit(probe, target, timeout)
+        account.running.add(task)
+        task.add_done_callback(lambda task: done.put((account, target, task)))
+
     try:
         for account in accounts.values():
-            yield from ask(account)
-        while busy:
-            try:
-                account, target, task = done.get(timeout=1)  # Windows cannot interrupt a longer one
-            except Empty:
-                continue
-            del account.running[target.name]
-            row = _row(target, _NOT_TRIED) if task.cancelled() else _result(target, task)
+            ask(account)
+        for _ in targets:
+            account, target, task = _next(done)
+            row = _result(target, task)
+            account.running.remove(task)
             account.refused -= row.login
             if account.spent():
                 account.cancel()
+            ask(account)
             yield row
-            yield from ask(account)
-            if not account.running:
-                busy.discard(account)
     finally:
-        for account in busy:
+        for account in accounts.values():
             account.cancel()
 
 
-def _submit(executor: Executor, target: Target, timeout: float) -> "Future[Row]":
-    try:
-        return executor.submit(probe, target, timeout)
-    except RuntimeError as error:  # an executor that broke takes nothing any more
-        broken: Future[Row] = Future()
-        broken.set_exception(error)
-        return broken
+def _next(done: "SimpleQueue[_Done]") -> _Done:
+    while True:
+        with suppress(Empty):
+            return done.get(timeout=1)  # Windows cannot interrupt a longer wait
 
 
 def _result(target: Target, task: "Future[Row]") -> Row:
+    if task.cancelled():
+        return _row(target, _NOT_TRIED)
     error = task.exception()
     if not error:
         return task.result()

@@ -111,18 +111,18 @@ def read_file(path: Path) -> tuple[Entries, Groups]:
 
 def _netmiko(top: Mapping) -> tuple[Entries, Groups]:
     """Read netmiko's own: names with settings, and lists of names."""
-    if top.pop("__meta__", {}).get("encryption") == "true":
-        raise top.error("__meta__", "", "values in plain text: keep passwords out of the file")
     hosts: Entries = {}
-    groups = {name: entry for name, entry in top.items() if isinstance(entry, list)}
+    groups: Groups = {}
     for name, entry in top.items():
+        if isinstance(entry, Mapping):
+            hosts[name] = _checked({"host": entry.get("ip")} | entry, top, name)
+        elif isinstance(entry, list):
+            groups[name] = entry
+        else:
+            raise top.error(name, "", "settings with host: under a name, or a list for a group")
         for member in groups.get(name, []):
             if member not in top:
                 raise top.error(name, "", f"the name of a host or a group, not {member!r}")
-        if isinstance(entry, Mapping):
-            hosts[name] = _checked({"host": entry.get("ip")} | entry, top, name)
-        elif name not in groups:
-            raise top.error(name, "", "settings with host: under a name, or a list for a group")
     return hosts, groups
 
 

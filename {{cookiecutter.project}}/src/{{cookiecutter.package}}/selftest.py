@@ -26,14 +26,10 @@ class _Server(paramiko.ServerInterface):
         return 0
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        threading.Thread(target=_answer, args=(channel,), daemon=True).start()
+        channel.sendall(_UPTIME)
+        channel.send_exit_status(0)
+        channel.shutdown_write()
         return True
-
-
-def _answer(channel: paramiko.Channel) -> None:
-    channel.sendall(_UPTIME)
-    channel.send_exit_status(0)
-    channel.shutdown_write()
 
 
 def main() -> int:
