@@ -260,17 +260,12 @@ def do_lock(options: argparse.Namespace) -> int:
       python -m condaw lock --upgrade --pin        everything new, also what you pinned
       python -m condaw lock --check                in CI: was the lock forgotten?
     """
-    from condaw import engine
-    from condaw.network import pip_config
-
     if (options.check, options.pin or options.upgrade, bool(options.update)).count(True) > 1:
         _parser().error("lock: use only one of --check, --update, and --upgrade or --pin")
-    pip_config.trust()
-    engine.load(engine.ENGINE, engine.RELOCK)
+    project = _with_engine(relock=True)
     from condaw.environment.findings import Finding, Kind
     from condaw.lockfile import diff, edit, solve
 
-    project = _project()
     if options.check:
         step = "run: python -m condaw lock"
         findings = [Finding(Kind.LOCK_STALE, f"{text}; {step}") for text in solve.stale(project)]
@@ -295,7 +290,7 @@ def do_add(options: argparse.Namespace) -> int:
       python -m condaw add ruamel.yaml             the newest that fits
       python -m condaw add --pip humanize==4.13.0  from PyPI
     """
-    return _edited(options, "pip" if options.pip else "conda")
+    return _edited(options)
 
 
 @_command({"names": _words("NAME", "a package"), "--pip": PIP})
@@ -305,24 +300,19 @@ def do_remove(options: argparse.Namespace) -> int:
     examples:
       python -m condaw remove ruamel.yaml
     """
-    return _edited(options, ["pip"] if options.pip else ["conda", "pip"])
+    return _edited(options)
 
 
-def _edited(options: argparse.Namespace, managers: str | list[str]) -> int:
+def _edited(options: argparse.Namespace) -> int:
     """Change environment.yml and the lock, and create; restore both files if that fails."""
-    from condaw import engine
-    from condaw.network import pip_config
-
     create = [sys.executable, "-m", "condaw", "create", *(["-q"] if options.quiet else [])]
     env = dict(os.environ)
-    pip_config.trust()
-    engine.load(engine.ENGINE, engine.RELOCK)
+    project = _with_engine(relock=True)
     from condaw.lockfile import diff, edit
 
-    project = _project()
     files = [file for file in (project.environment_yml, project.lock_file) if file.exists()]
     before = {file: file.read_bytes() for file in files}
-    changes = getattr(edit, options.verb)(project, options.names, managers)
+    changes = getattr(edit, options.verb)(project, options.names, pip=options.pip)
     print(diff.as_text(changes), flush=True)
     # In a process of its own: conda-lock leaves this one changed.
     if (code := process.attached(create, env, project.root)) not in (OK, DRIFTED):
@@ -339,14 +329,10 @@ def do_audit(options: argparse.Namespace) -> int:
     examples:
       python -m condaw audit                       on all platforms of the lock
     """
-    from condaw import engine
-    from condaw.network import pip_config
-
-    pip_config.trust()
-    engine.load(engine.ENGINE)
+    project = _with_engine()
     from condaw import audit
 
-    found = audit.examine(_project())
+    found = audit.examine(project)
     if options.json:
         _print_json(found._asdict())
     for each in [] if options.json else found.findings:
@@ -367,11 +353,7 @@ def do_audit(options: argparse.Namespace) -> int:
     {
         "file": {"metavar": "FILE", "help": "the bundle to write"},
         **WITHOUT,
-        "--platform": {
-            "nargs": "+",
-            "metavar": "SUBDIR",
-            "help": "for these, not for this machine",
-        },
+        "--platform": _words("SUBDIR", "for these, not for this machine"),
     }
 )
 def do_bundle(options: argparse.Namespace) -> int:
@@ -381,17 +363,13 @@ def do_bundle(options: argparse.Namespace) -> int:
       python -m condaw bundle FILE                 for machines like this one
       python -m condaw bundle FILE --platform linux-64 osx-arm64
     """
-    from condaw import engine
-    from condaw.network import pip_config
-
-    pip_config.trust()
-    engine.load(engine.ENGINE)
     from pathlib import Path
 
+    project = _with_engine()
     from condaw import bundle
 
     file = Path(options.file)
-    bundle.write(_project(), file, options.platform or (), options.without or ())
+    bundle.write(project, file, options.platform or (), options.without or ())
     console.note(f"wrote {file}, {file.stat().st_size / 1e6:.0f} MB")
     return OK
 
@@ -461,6 +439,17 @@ def _project() -> Project:
     from condaw.base.project import Project
 
     return Project(Path(layout.ROOT))
+
+
+def _with_engine(*, relock: bool = False) -> Project:
+    """Return the project, for a command that needs the network. Loads the engine, and conda-lock to
+    `relock`: what needs them is to be imported afterwards."""
+    from condaw import engine
+    from condaw.network import pip_config
+
+    pip_config.trust()
+    engine.load(engine.ENGINE, *([engine.RELOCK] if relock else []))
+    return _project()
 
 
 def _locked() -> tuple[Project, list[Package]]:

@@ -1,11 +1,10 @@
 """Edits of environment.yml, each solved before it is written; every other character stays."""
 
-import contextlib
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -40,7 +39,7 @@ def pin(project: Project) -> list[diff.Change]:
     for node in gone:
         warn(f"{node.value} is left out: {', '.join(urls)} has no python for it")
 
-    text = _without(text, map(_span, gone))
+    text = _without(text, map(environment_yml.span, gone))
     return _settled(project, text, lambda entry: entry.manager == "conda")
 
 
@@ -63,14 +62,14 @@ def upgrade(project: Project) -> list[diff.Change]:
     return _settled(project, text, lambda entry: EXACT.fullmatch(entry.spec), limited)
 
 
-def add(project: Project, specs: Sequence[str], manager: str) -> list[diff.Change]:
+def add(project: Project, specs: Sequence[str], *, pip: bool) -> list[diff.Change]:
     """Add direct dependencies, and lock what they need. One that comes without a version gets the
     version that was solved."""
     text, _ = environment_yml.read(project)
     known = environment_yml.entries(project)
     newline = "\r\n" if "\r\n" in text else "\n"
     text = text if text.endswith("\n") else text + newline
-    neighbours = [entry for entry in known if entry.manager == manager]
+    neighbours = [entry for entry in known if entry.manager == ("pip" if pip else "conda")]
     last = (neighbours or known)[-1]
     start, end = _lines(text, last.start, last.end)
     before = text[start : last.start]
@@ -86,22 +85,20 @@ def add(project: Project, specs: Sequence[str], manager: str) -> list[diff.Chang
     return _settled(project, text, lambda e: e[:2] not in names and BARE.fullmatch(e.spec))
 
 
-def remove(project: Project, names: Sequence[str], managers: Sequence[str]) -> list[diff.Change]:
-    """Remove direct dependencies, and lock: what nothing else needs goes, too."""
+def remove(project: Project, names: Sequence[str], *, pip: bool) -> list[diff.Change]:
+    """Remove direct dependencies, with `pip` those on PyPI only, and lock: what nothing else needs
+    goes, too."""
     text, nodes = environment_yml.read(project)
     wanted = {canonicalize_name(name) for name in names}
-    gone = [
-        entry
-        for entry in environment_yml.entries(project)
-        if entry.manager in managers and canonicalize_name(entry.name) in wanted
-    ]
+    known = [e for e in environment_yml.entries(project) if e.manager == "pip" or not pip]
+    gone = [entry for entry in known if canonicalize_name(entry.name) in wanted]
     if unknown := sorted(wanted - {canonicalize_name(entry.name) for entry in gone}):
         cause = f"{', '.join(unknown)} is not asked for in environment.yml"
         raise CannotError(cause, "name what is there; something else may need it")
     spans = {(entry.start, entry.end) for entry in gone}
     for item in nodes["dependencies"].value:
         for _, lines in item.value if isinstance(item, yaml.MappingNode) else ():
-            inner = {_span(line) for line in lines.value}
+            inner = set(map(environment_yml.span, lines.value))
             if inner and inner <= spans:  # nothing is left of `- pip:`
                 spans = spans - inner | {(item.start_mark.index, max(inner)[1])}
     return _settled(project, _without(text, spans), lambda entry: False)
@@ -116,7 +113,13 @@ def _settled(
     """Solve `text` in the place of environment.yml. Write it with the solved version of each chosen
     dependency, and the lock; or nothing. For `limited` see `_solved`."""
     before = solve.parse(project.lock_file).package if project.lock_file.exists() else []
-    with _draft(project, text) as draft:
+    draft = Project(project.root)
+    with tempfile.TemporaryDirectory() as folder:
+        draft.environment_yml = Path(folder, layout.ENVIRONMENT)
+        draft.lock_file = Path(folder, layout.LOCK)
+        draft.environment_yml.write_bytes(text.encode())
+        if before:
+            shutil.copyfile(project.lock_file, draft.lock_file)
         entries = [e for e in environment_yml.entries(draft) if e.everywhere and chosen(e)]
         versions = _solved(draft, text, entries, limited)
         specs = {entry: _exact(entry, version) for entry, version in versions.items()}
@@ -147,19 +150,6 @@ def _solved(
         if all(len(each) < 2 for each in found.values()):
             return lowest
         specs |= {entry: (limited or _exact)(entry, version) for entry, version in lowest.items()}
-
-
-@contextlib.contextmanager
-def _draft(project: Project, text: str) -> Iterator[Project]:
-    """Give the project with copies of environment.yml, which holds `text`, and of the lock."""
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Project(project.root)
-        draft.environment_yml = Path(folder, layout.ENVIRONMENT)
-        draft.lock_file = Path(folder, layout.LOCK)
-        draft.environment_yml.write_bytes(text.encode())
-        if project.lock_file.exists():
-            shutil.copyfile(project.lock_file, draft.lock_file)
-        yield draft
 
 
 def _exact(entry: Entry, version: str) -> str:
@@ -194,7 +184,3 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
 def _lines(text: str, start: int, end: int) -> tuple[int, int]:
     """Return where the line begins that holds `start`, and where the one ends that holds `end`."""
     return text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1) or len(text)
-
-
-def _span(node: yaml.Node) -> tuple[int, int]:
-    return node.start_mark.index, node.end_mark.index

@@ -58,8 +58,7 @@ def entries(project: Project) -> list[Entry]:
         name, everywhere = _name(manager, node), not SELECTOR.search(line)
         if everywhere and any(e.everywhere and e[:2] == (manager, name) for e in found):
             raise _unexpected(node, "each package only once")
-        span = (node.start_mark.index, node.end_mark.index)
-        found.append(Entry(manager, name, node.value, everywhere, *span))
+        found.append(Entry(manager, name, node.value, everywhere, *span(node)))
     return found
 
 
@@ -79,6 +78,11 @@ def variables(project: Project) -> dict[str, str]:
         ):
             raise _unexpected(value, "a name of a variable, and text")
     return {name.value: value.value for name, value in node.value}
+
+
+def span(node: yaml.Node) -> tuple[int, int]:
+    """Return where the text of a node begins and ends, in characters."""
+    return node.start_mark.index, node.end_mark.index
 
 
 def match_spec(spec: str) -> MatchSpec:
