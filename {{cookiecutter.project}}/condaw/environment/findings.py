@@ -26,12 +26,7 @@ class Kind(Enum):
     @property
     def repairable(self) -> bool:
         """Return whether `create --repair` repairs it, with the lock as it is."""
-        return self not in (
-            Kind.ENVIRONMENT_STALE,
-            Kind.LOCK_STALE,
-            Kind.PYTHON_VERSION,
-            Kind.SMOKE_FAILED,
-        )
+        return self.value.startswith(("package-", "project-", "file-", "record-"))
 
 
 class Finding(NamedTuple):

@@ -92,8 +92,7 @@ def wheels(prefix: Path, site: Path, conda: Iterable[Installed] = ()) -> list[In
                 version = str(Version(version))  # in the form that a lock has
             files: dict[str, File] = {}
             with contextlib.suppress(csv.Error, ValueError):  # what follows a bad row is unowned
-                for path, file in _wheel_files_of(name, folder, site.relative_to(prefix)):
-                    files[path] = file
+                files.update(_wheel_files_of(name, folder, site.relative_to(prefix)))
             found.append(Installed(f"{where}/RECORD", name, {"version": version}, files))
     return found
 

@@ -69,11 +69,8 @@ def read(prefix: Path) -> Snapshot | None:
 def record_digests(prefix: Path, site: Path) -> dict[str, str]:
     """Return what a snapshot has as `records`."""
     files = [*(prefix / META).glob("*.json"), *site.glob("*.dist-info/RECORD")]
-    digests = {file.relative_to(prefix).as_posix(): sha256_of(file) for file in files}
-    obeyed = [*(prefix / path for path in OBEYED), site.with_name("EXTERNALLY-MANAGED")]
-    return digests | {
-        f.relative_to(prefix).as_posix(): sha256_of(f) if f.is_file() else "" for f in obeyed
-    }
+    files += [*(prefix / path for path in OBEYED), site.with_name("EXTERNALLY-MANAGED")]
+    return {f.relative_to(prefix).as_posix(): sha256_of(f) if f.is_file() else "" for f in files}
 
 
 def mode_of(path: str, mode: int) -> int:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from condaw.base import console
+from condaw.base.layout import META
 from condaw.base.project import Project
 from condaw.base.rename import rename
 from condaw.environment.state import MARK
@@ -78,31 +79,32 @@ def _replace_contents(prefix: Path, staging: Path) -> None:
     first and comes last: an environment that is half done is broken, and the next run makes it."""
     (prefix / MARK).parent.mkdir(exist_ok=True)
     (prefix / MARK).write_bytes(b"")
-    for folder, kept in ((prefix, (prefix / MARK).parent), ((prefix / MARK).parent, prefix / MARK)):
-        for path in [path for path in folder.iterdir() if path != kept]:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path in _contents(prefix):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     with contextlib.suppress(OSError):  # a volume's folder may be of another user
         shutil.copymode(staging, prefix)
-    for folder in (staging, (staging / MARK).parent):
-        for path in [path for path in folder.iterdir() if path.name not in MARK.split("/")]:
-            shutil.move(path, prefix / path.relative_to(staging))
-    shutil.move(staging / MARK, prefix / MARK)
+    for path in [*_contents(staging), staging / MARK]:
+        shutil.move(path, prefix / path.relative_to(staging))
+
+
+def _contents(folder: Path) -> list[Path]:
+    """Return what is in a folder of condaw's, but for its mark and for the folder of the mark."""
+    kept = (folder / MARK, (folder / MARK).parent)
+    return [p for p in (*folder.glob("*"), *folder.glob(f"{META}/*")) if p not in kept]
 
 
 def discard(folder: Path) -> None:
     """Remove a folder of condaw's. Its mark goes last, so that the next run ends a killed removal.
     After a failure, threads of rattler may still write what they had begun: so try again. What
     stays, such as a library that a program on Windows has loaded, is named and put aside."""
-    mark = folder / MARK
     for _ in range(TRIES):
-        for parent, kept in ((folder, mark.parent), (mark.parent, mark)):
-            for path in [path for path in parent.glob("*") if path != kept]:
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    with contextlib.suppress(OSError):
-                        path.unlink()
-        left = [path for path in folder.rglob("*") if path not in (mark.parent, mark)]
+        for path in _contents(folder):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        left = [below for path in _contents(folder) for below in (path, *path.rglob("*"))]
         if not left:
             shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -111,7 +113,7 @@ def discard(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 path.chmod(stat.S_IWRITE)
         time.sleep(0.02)
-    _put_aside(folder, (left or [mark])[-1])
+    _put_aside(folder, (left or [folder / MARK])[-1])
 
 
 def discard_leftovers(project: Project) -> None:

@@ -118,15 +118,15 @@ def _compare_files(prefix: Path, expected: dict[str, File], taken: Snapshot) -> 
     for path in sorted(found - expected.keys()):
         if not UNOWNED.match(path):
             yield Finding(Kind.FILE_FOREIGN, f"{path} belongs to no package", None, path)
-    comparable = [path for path in found & expected.keys() if not _is_rewritten(path, expected)]
+    there = found & expected.keys()
+    comparable = {path: expected[path] for path in there if not _is_rewritten(path, expected)}
     owners = {0, prefix.stat().st_uid}  # root's may be hard links into the cache
     for path in ("./", *sorted(path for path in walked - found if not UNOWNED.match(path))):
         status = os.lstat(f"{prefix}/{path}")
         mode = snapshot.mode_of(path, status.st_mode)
         if mode != taken.modes.get(path, taken.folder) or status.st_uid not in owners:
             yield Finding(Kind.FILE_MODE, f"{path} {WORDS[Kind.FILE_MODE]}", None, path)
-    compared = _compare_contents(str(prefix), comparable, expected, taken, owners)
-    for path, kind in sorted(compared.items()):
+    for path, kind in _compare_contents(prefix, comparable, taken, owners):
         owner = expected[path].package
         yield Finding(kind, f"{owner}: {path} {WORDS[kind]}", owner, path)
 
@@ -140,24 +140,19 @@ def _is_rewritten(path: str, files: dict[str, File]) -> bool:
 
 
 def _compare_contents(
-    root: str,
-    paths: Sequence[str],
-    expected: dict[str, File],
-    taken: Snapshot,
-    owners: set[int],
-) -> dict[str, Kind]:
-    """Return the kind of finding for each of `paths` that differs. Large files are hashed in a
+    prefix: Path, files: dict[str, File], taken: Snapshot, owners: set[int]
+) -> list[tuple[str, Kind]]:
+    """Return each path of `files` that differs, and how, in order. Large files are hashed in a
     thread of their own: hashing a large piece lets other threads run."""
 
-    def compare_one(path: str) -> Kind | None:
-        return _difference(f"{root}/{path}", expected[path], path, taken, owners)
+    def compare_one(path: str) -> tuple[str, Kind | None]:
+        return path, _difference(f"{prefix}/{path}", files[path], path, taken, owners)
 
-    large = {path for path in paths if (expected[path].size or 0) >= LARGE}
+    large = {path for path, file in files.items() if (file.size or 0) >= LARGE}
     with ThreadPoolExecutor(1) as pool:
-        tasks = {path: pool.submit(compare_one, path) for path in large}
-        kinds = {path: compare_one(path) for path in paths if path not in large}
-        kinds.update({path: task.result() for path, task in tasks.items()})
-    return {path: kind for path, kind in kinds.items() if kind}
+        hashed = pool.map(compare_one, large)
+        kinds = [*map(compare_one, files.keys() - large), *hashed]
+    return sorted((path, kind) for path, kind in kinds if kind)
 
 
 def _difference(
