@@ -4,11 +4,8 @@ import paramiko
 
 from .devices import DEVICES
 from .failures import Failure, last_line
-from .session import Session
+from .session import MOST, Session
 from .targets import Target
-
-MOST = 1_000_000
-"""Bytes of an answer. A host that prints more is not asked for the right thing."""
 
 
 def ask(target: Target, command: str, timeout: float = 30.0) -> str:

@@ -42,15 +42,15 @@ def authenticate(transport: Transport, target: Target, user: str) -> None:
 
 def _password(transport: Transport, target: Target, user: str, methods: Sequence[str]) -> None:
     """Give the password, by either of its two ways. Raises Failure."""
-    password, answer = target.password or "", _answer(target)
-    for way in ("password", "keyboard-interactive"):
+    ways: dict[str, Callable[[], list[str]]] = {
+        "password": lambda: transport.auth_password(user, target.password or "", fallback=False),
+        "keyboard-interactive": lambda: transport.auth_interactive(user, _answer(target)),
+    }
+    for way, attempt in ways.items():
         if way not in methods:
             continue
         try:
-            if way == "password":
-                more = transport.auth_password(user, password, fallback=False)
-            else:
-                more = transport.auth_interactive(user, answer)
+            more = attempt()
         except BadAuthenticationType as error:
             methods = error.allowed_types
             continue

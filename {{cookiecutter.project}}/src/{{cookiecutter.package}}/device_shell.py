@@ -13,14 +13,11 @@ from netmiko.channel import SSHChannel
 from netmiko.exceptions import NetmikoBaseException, ReadException
 
 from .failures import Failure, last_line
-from .session import Session
+from .session import MOST, Session
 
 
 class Channel(SSHChannel):
     """netmiko's channel, which notices the end of a session and an answer without end."""
-
-    most = 1_000_000
-    """Characters. A device that prints more is not asked for the right thing."""
 
     def __init__(self, shell: paramiko.Channel, encoding: str) -> None:
         """Wrap the channel of a shell."""
@@ -32,7 +29,7 @@ class Channel(SSHChannel):
         """Return what is there. Raises ReadException at the end of the session, and Failure."""
         output = str(super().read_channel())
         self.seen += output
-        if len(self.seen) > self.most:
+        if len(self.seen) > MOST:
             raise Failure("parse", "it prints without end: check the device type")
         if not output and self.shell.closed:
             raise ReadException("the device closed the session")

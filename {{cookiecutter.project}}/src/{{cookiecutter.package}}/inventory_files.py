@@ -64,12 +64,11 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         found = Mapping()
         found.file, found.lines = self.file, {}
         for key, _ in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else ""
-            if not name or name in found.lines:
-                first = f"{name!r} once, see line {found.lines[name]}" if name else "a name"
+            if key.value in found.lines:
+                first = f"{key.value!r} once, see line {found.lines[key.value]}"
                 raise yaml.MarkedYAMLError(problem=first, problem_mark=key.start_mark)
-            if name != "<<":
-                found.lines[name] = key.start_mark.line + 1
+            if key.value != "<<":
+                found.lines[key.value] = key.start_mark.line + 1
         self.flatten_mapping(node)  # puts what `<<` merges before the rest
         for key, value in node.value:
             found[key.value] = self.construct_object(value, deep=True)

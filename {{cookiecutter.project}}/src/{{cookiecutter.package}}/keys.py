@@ -3,7 +3,6 @@
 import base64
 import copy
 import functools
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -94,13 +93,9 @@ def public(path: str) -> bytes:
 @functools.cache
 def agent_keys() -> frozenset[bytes]:
     """Return the public keys that ssh-agent has; none if no agent runs."""
-    if os.name != "nt" and "SSH_AUTH_SOCK" not in os.environ:
-        return frozenset()
-    try:
-        with closing(paramiko.Agent()) as agent:
-            return frozenset(key.asbytes() for key in agent.get_keys())
-    except (OSError, paramiko.SSHException):  # it has gone, or Windows cannot be asked for it
-        return frozenset()
+    with suppress(OSError, paramiko.SSHException), closing(paramiko.Agent()) as agent:
+        return frozenset(key.asbytes() for key in agent.get_keys())
+    return frozenset()  # it has gone, or Windows cannot be asked for it
 
 
 def candidates(

@@ -22,6 +22,8 @@ from .targets import Target
 # Without a handler, paramiko's threads would print their tracebacks.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
+MOST = 1_000_000
+"""Characters of an answer. A host that prints more is not asked for the right thing."""
 _PAUSES = (0.2, 0.4, 0.8, 1.6, 0)  # seconds before the next try at a server that is too busy
 _FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")  # no separate MAC to compute
 

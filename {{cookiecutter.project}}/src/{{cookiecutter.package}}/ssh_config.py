@@ -66,15 +66,12 @@ def _parsed(names: list[str], file: Path) -> dict[str, Section]:
     """Read a file with paramiko, which knows neither Include nor the system's file."""
     import paramiko
 
+    text = file.read_text("utf-8", "replace") if file.is_file() else ""
     try:
-        text = file.read_text("utf-8", "replace") if file.is_file() else ""
         config = paramiko.SSHConfig.from_text(text)
-        found = {name: config.lookup(name) for name in names}
-        for section in found.values():
-            int(section.get("port", 22))
-    except (paramiko.SSHException, ValueError) as error:
+    except paramiko.SSHException as error:
         raise UsageError(f"{file}: expected ssh_config: {error}") from None
     return {
-        name: {key: v if isinstance(v, list) else [v] for key, v in section.items()}
-        for name, section in found.items()
+        name: {key: v if isinstance(v, list) else [v] for key, v in config.lookup(name).items()}
+        for name in names
     }
