@@ -37,8 +37,6 @@ def link(
 
 def forget(packages: Sequence[Package]) -> None:
     """Drop `packages` from the cache: a hard link may have carried an edit into it."""
-    if not packages:
-        return
     with of_cache("packages"):
         for package in packages:
             shutil.rmtree(cache_dir() / "pkgs" / package.stem, ignore_errors=True)

@@ -22,8 +22,6 @@ from condaw.environment.prefix import site_packages, walk
 from condaw.environment.smoke import smoke
 from condaw.lockfile.package import Package
 
-INDEX = "check the network and pip's index settings"
-
 
 def create_environment(
     project: Project,
@@ -123,10 +121,9 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
         completing = pool.submit(complete_records, project, staging, conda)
         itself = pool.submit(pypi_packages.install_project, project, staging, env)
         # What may take long is started from this thread, where a signal ends it.
-        if pypi and (problem := pypi_packages.install(pypi, staging, site, env)):
-            raise _failed("the PyPI packages", problem, INDEX)
-        if problem := itself.result():
-            raise _failed("the project itself", problem, "correct pyproject.toml")
+        if pypi:
+            pypi_packages.install(pypi, staging, site, env)
+        itself.result()
         completing.result()
     pypi_packages.point_scripts(staging, project.prefix, site)
     protect(staging, site)
@@ -134,13 +131,6 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     (site / "__pycache__").mkdir(exist_ok=True)
     snapshot.take(staging, site, walk(staging))
     return verify.compare(project, staging, packages)
-
-
-def _failed(what: str, problem: str, next_step: str) -> CannotError:
-    return CannotError(
-        f"{what} could not be installed: {problem}",
-        f"{next_step_after(problem, next_step)}, and {RETRY}",
-    )
 
 
 def _is_shared(prefix: Path, finding: Finding) -> bool:
@@ -153,9 +143,9 @@ def _is_shared(prefix: Path, finding: Finding) -> bool:
 
 def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[str]:
     """Drop the packages that `findings` name from the caches, and return their names."""
-    names = sorted({finding.package for finding in findings if finding.package})
-    pypi_packages.forget(names)
-    conda_packages.forget([p for p in packages if p.manager == "conda" and p.name in names])
+    if names := sorted({finding.package for finding in findings if finding.package}):
+        pypi_packages.forget(names)
+        conda_packages.forget([p for p in packages if p.manager == "conda" and p.name in names])
     return names
 
 

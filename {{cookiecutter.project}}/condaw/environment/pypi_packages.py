@@ -12,6 +12,7 @@ import uv
 from packaging.utils import canonicalize_name
 
 from condaw.base import process
+from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.project import Project, cache_dir, python_in, table
 from condaw.base.sha256 import sha256_of
 from condaw.environment.prefix import wheels
@@ -20,6 +21,9 @@ from condaw.network import pip_config
 
 # Looked up here, once: Python 3.11 cannot do that in two threads at the same time.
 UV = uv.find_uv_bin()
+PYPI = ("the PyPI packages", "check the network and pip's index settings")
+ITSELF = ("the project itself", "correct pyproject.toml")
+"""What is installed, and what to do if that fails."""
 ASCII_LINKS = os.name == "nt"
 """Whether to write .pth files in ASCII: Python 3.11 and 3.12 do not read UTF-8 there on Windows."""
 
@@ -43,39 +47,36 @@ def keep(packages: Sequence[Package], wheels: Path) -> None:
         part.replace(_kept() / wheel.name)
 
 
-def install(
-    packages: Sequence[Package], prefix: Path, site: Path, env: Mapping[str, str]
-) -> str | None:
-    """Install `packages`, each a wheel with the locked sha256; return the error, None if none. uv
-    writes all wheels at once. Of those that bring other content for the same file, the last by name
-    must win, each time: so they are installed again, one after the other."""
+def install(packages: Sequence[Package], prefix: Path, site: Path, env: Mapping[str, str]) -> None:
+    """Install `packages`, each a wheel with the locked sha256. uv writes all wheels at once. Of
+    those that bring other content for the same file, the last by name must win, each time: so they
+    are installed again, one after the other. Raises CannotError if that cannot be done."""
     for package in packages:
         kept = _kept() / package.file_name
         if kept.is_file() and sha256_of(kept) != package.sha256:
             kept.unlink()
     pins = {p.name: f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages}
     words = ["--require-hashes", "--only-binary", ":all:", "--requirement", "-"]
-    if problem := _uv_install(words, prefix, env, "".join(pins.values())):
-        return problem
+    _uv_install(PYPI, words, prefix, env, "".join(pins.values()))
     names = {str(canonicalize_name(name)): name for name in pins}
     if rivals := [names[name] for name in _rivals(prefix, site) if name in names]:
         start = ["pip", "uninstall", "--break-system-packages", "--python", str(python_in(prefix))]
         process.run([UV, *start, *rivals], env=env)
-    return next(filter(None, (_uv_install(words, prefix, env, pins[n]) for n in rivals)), None)
+    for name in rivals:
+        _uv_install(PYPI, words, prefix, env, pins[name])
 
 
-def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> str | None:
-    """Install the project, if pyproject.toml describes one, as a link to its sources. Returns the
-    error, None if there is none. Raises CannotError if pyproject.toml cannot be read."""
-    if not table(project, "project"):  # it may hold settings of tools alone
-        return None
-    return _uv_install(["--editable", "."], prefix, env, cwd=project.root)
+def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> None:
+    """Install the project, if pyproject.toml describes one, as a link to its sources. Raises
+    CannotError if that cannot be done."""
+    if table(project, "project"):  # it may hold settings of tools alone
+        _uv_install(ITSELF, ["--editable", "."], prefix, env, cwd=project.root)
 
 
 def forget(names: Sequence[str]) -> None:
-    """Drop packages from uv's cache: a hard link may have carried an edit into it."""
-    if names:  # without a name, uv drops everything
-        process.run([UV, "cache", "clean", "--no-config", *names], env=environment())
+    """Drop packages from uv's cache: a hard link may have carried an edit into it. There must be
+    `names`: without one, uv drops everything."""
+    process.run([UV, "cache", "clean", "--no-config", *names], env=environment())
 
 
 def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
@@ -109,8 +110,10 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
             path = site / name
             if (content := path.read_bytes()).isascii() or content.startswith(b"import"):
                 continue
-            lines = content.decode("utf-8").splitlines()
-            path.write_text("".join(map(_as_import, lines)), encoding="ascii")
+            # A line may be code that adds the folder. Source: Python's `site`.
+            folders = content.decode("utf-8").splitlines()
+            code = "".join(f"import sys; sys.path.append({each!a})\n" for each in folders)
+            path.write_text(code, encoding="ascii")
         elif path.parent != folder or old not in (content := path.read_bytes()):
             continue
         elif path.suffix == ".exe":
@@ -123,11 +126,6 @@ def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
     if changed:
         with record.open("w", encoding="utf-8", newline="") as out:
             csv.writer(out, lineterminator="\n").writerows(rows)
-
-
-def _as_import(folder: str) -> str:
-    """Return a line of a .pth file that adds `folder` to sys.path. Source: Python's `site`."""
-    return f"import sys; sys.path.append({folder!a})\n"
 
 
 def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
@@ -148,25 +146,25 @@ def _kept() -> Path:
 
 
 def _uv_install(
+    what: tuple[str, str],
     words: Sequence[str],
     prefix: Path,
     env: Mapping[str, str],
     stdin: str | None = None,
     cwd: Path | None = None,
-) -> str | None:
-    """Run `uv pip install` from uv's cache, else from the index."""
+) -> None:
+    """Run `uv pip install` from uv's cache, else from the index. Raises CannotError if it fails."""
     command = [UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
     command += ["--break-system-packages", "--python", str(python_in(prefix)), *words]
     if process.run([*command, "--offline"], env=env, stdin=stdin, cwd=cwd).returncode == 0:
-        return None
+        return
     if env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
         command.append("--no-index")  # uv has no variable for it
     result = process.run(command, env=env, stdin=stdin, cwd=cwd)
-    return _reason(result.stdout) if result.returncode else None
-
-
-def _reason(output: str) -> str:
-    """Return the last cause that uv names, which may go over several lines."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    marked = [at for at, line in enumerate(lines) if line.startswith(("error: ", "cause: "))]
-    return " ".join(lines[marked[-1] if marked else -1 :]) or "no message"
+    if result.returncode:
+        # The last cause that uv names may go over several lines.
+        lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+        marked = [at for at, line in enumerate(lines) if line.startswith(("error: ", "cause: "))]
+        problem = " ".join(lines[marked[-1] if marked else -1 :]) or "no message"
+        step = next_step_after(problem, what[1])
+        raise CannotError(f"{what[0]} could not be installed: {problem}", f"{step}, and {RETRY}")
