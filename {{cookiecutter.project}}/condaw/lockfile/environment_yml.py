@@ -154,16 +154,14 @@ def read(project: Project) -> tuple[str, dict[str, yaml.Node]]:
     except OSError as error:
         cause = f"environment.yml cannot be read: {error.strerror}"
         raise CannotError(cause, NEXT) from None
-    except yaml.MarkedYAMLError as error:
-        problem, mark = error.problem or "", error.problem_mark
-        if mark is None:
-            raise CannotError(f"environment.yml cannot be read as YAML: {problem}", NEXT) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if not isinstance(error, yaml.MarkedYAMLError) or not (mark := error.problem_mark):
+            raise CannotError("environment.yml cannot be read as YAML", NEXT) from None
+        problem = error.problem or ""
         found = text.splitlines()[mark.line].strip() if mark.line < text.count("\n") else "the end"
         if "<block end>" in problem:
             problem = "it is not in the column of its neighbours"
         raise _at(mark, f"found `{found}`, which is not YAML: {problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise CannotError("environment.yml cannot be read as YAML", NEXT) from None
     if not isinstance(root, yaml.MappingNode):
         raise CannotError("environment.yml is not a mapping", NEXT)
     return text, {str(key.value): value for key, value in root.value}

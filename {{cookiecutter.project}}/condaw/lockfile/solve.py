@@ -44,8 +44,8 @@ def stale(project: Project) -> list[str]:
     """Return a sentence for each reason why the lock is not what environment.yml asks for, on any
     of its platforms: what `create` would refuse, else conda-lock's content hash. Does not solve."""
     specification = _specification(project)
+    sentences = _unmet(project, project.lock_file, reader.platforms(project))
     made_from = parse(project.lock_file).metadata.content_hash
-    sentences = _unmet(project, project.lock_file, list(made_from))
     with (virtual := default_virtual_package_repodata()):
         for platform in specification.platforms:
             hashes = backwards_compatible_content_hashes(specification, virtual, platform)
@@ -105,8 +105,6 @@ def parse(lock_file: Path) -> Lockfile:
     """Return the lock as conda-lock has it."""
     try:
         return parse_conda_lock_file(lock_file)
-    except FileNotFoundError:
-        raise CannotError("there is no conda-lock.yml", "run: python -m condaw lock") from None
     except Exception as error:
         cause = f"conda-lock.yml cannot be read: {last_line(str(error))}"
         next_step = "restore it from version control, or delete it and run: python -m condaw lock"
@@ -179,24 +177,21 @@ def _request(project: Project, specification: LockSpecification) -> LockSpecific
 
 
 def _unsolved(error: Exception, rules: cooldown.Cooldown) -> CannotError:
-    cause, next_step = _reason(error), "correct environment.yml, or check the network"
-    next_step += " and pip's settings"
-    if rules.newest and cause.startswith("the pip:"):  # rattler says it itself
-        next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
-    return CannotError(cause, f"{next_step}; {UNCHANGED}")
-
-
-def _reason(error: Exception) -> str:
-    """Return why conda-lock failed, in one sentence."""
+    """Return the error to raise, with why conda-lock failed in one sentence."""
+    next_step = "correct environment.yml, or check the network and pip's settings"
     if isinstance(error, subprocess.CalledProcessError):
         try:
-            return str(json.loads(error.stdout)["message"])
+            cause = str(json.loads(error.stdout)["message"])
         except (ValueError, KeyError):
-            return f"the solver failed: {last_line(error.stderr)}"
-    text = str(error).replace("-dummy-package-", "environment.yml")
-    if isinstance(error, json.JSONDecodeError):
-        text = "one of them has no wheel, so its dependencies are unknown"
-    return f"the pip: entries cannot be solved: {text}"
+            cause = f"the solver failed: {last_line(error.stderr)}"
+    else:
+        text = str(error).replace("-dummy-package-", "environment.yml")
+        if isinstance(error, json.JSONDecodeError):
+            text = "one of them has no wheel, so its dependencies are unknown"
+        cause = f"the pip: entries cannot be solved: {text}"
+        if rules.newest:  # rattler says it itself
+            next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
+    return CannotError(cause, f"{next_step}; {UNCHANGED}")
 
 
 def _write(project: Project, content: Lockfile) -> None:
