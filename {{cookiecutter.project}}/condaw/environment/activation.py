@@ -37,7 +37,7 @@ def variables(prefix: Path) -> dict[str, str]:
     """Return the process environment with `prefix` activated in it. Raises CannotError if the
     environment's variables or activation scripts are broken."""
     env = dict(os.environ)
-    entries = [str(entry) for entry in path_entries(prefix)]
+    entries = path_entries(prefix)
     kept = [entry for entry in env.get("PATH", "").split(os.pathsep) if entry not in entries]
     env["PATH"] = os.pathsep.join([*entries, *kept])
     env["CONDA_PREFIX"] = env["CONDA_DEFAULT_ENV"] = str(prefix)
@@ -52,13 +52,13 @@ def variables(prefix: Path) -> dict[str, str]:
     return _after(scripts, prefix, env) if scripts else env
 
 
-def path_entries(prefix: Path) -> list[Path]:
+def path_entries(prefix: Path) -> list[str]:
     """Return the folders that an activated environment puts in front of PATH."""
-    if os.name != "nt":
-        return [prefix / "bin"]
-    library = prefix / "Library"
-    inner = [library / "mingw-w64" / "bin", library / "usr" / "bin", library / "bin"]
-    return [prefix, *inner, prefix / "Scripts", prefix / "bin"]
+    folders = ["bin"]
+    if os.name == "nt":
+        library = ["Library/mingw-w64/bin", "Library/usr/bin", "Library/bin"]
+        folders = ["", *library, "Scripts", "bin"]
+    return [str(prefix / folder) for folder in folders]
 
 
 def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
@@ -66,7 +66,7 @@ def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
     files often put other folders in front of PATH; bash and zsh are told to read the file that this
     writes into `folder`, which puts the environment in front again."""
     shell, entries = env.get("SHELL") or "/bin/sh", "$CONDAW_PATH"
-    env["CONDAW_PATH"] = os.pathsep.join(str(entry) for entry in path_entries(prefix))
+    env["CONDAW_PATH"] = os.pathsep.join(path_entries(prefix))
     if os.name == "nt":
         if "MSYSTEM" not in env:
             return _windows_shell(prefix, env)

@@ -93,8 +93,7 @@ def _clean_up(project: Project) -> None:
 
 def _build(project: Project, packages: Sequence[Package], archives: Path | None) -> None:
     """Build the environment beside its place; fetch once again what is damaged in the caches."""
-    findings = _fill(project, packages, archives)
-    if findings:
+    if findings := _fill(project, packages, archives):
         if names := _forget(findings, packages):
             console.note(f"damaged in the cache, fetched again: {', '.join(names)}")
         swap.discard(project.staging)

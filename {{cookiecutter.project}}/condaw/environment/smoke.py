@@ -21,13 +21,12 @@ def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
     commands = smoke_commands(project)
     ended = process.run_together(commands, env=env, cwd=project.root)
     for command, (output, code) in zip(commands, ended, strict=True):
-        if code == 0:
-            continue
-        reason = output if code is None else f"exit code {code}: {process.last_line(output)}"
-        line = shlex.join(command)
-        text = f"`{line}` in smoke of [tool.condaw] failed with {reason}"
-        text += f"; to see more: python -m condaw run -- {line}"
-        findings.append(Finding(Kind.SMOKE_FAILED, text))
+        if code != 0:
+            reason = output if code is None else f"exit code {code}: {process.last_line(output)}"
+            line = shlex.join(command)
+            text = f"`{line}` in smoke of [tool.condaw] failed with {reason}"
+            text += f"; to see more: python -m condaw run -- {line}"
+            findings.append(Finding(Kind.SMOKE_FAILED, text))
     return findings
 
 

@@ -26,8 +26,7 @@ Folder = str | os.PathLike[str]
 def inputs(root: Folder) -> dict[str, bytes]:
     """Return the content of each input at `root`, by name. To be called before any of them is read
     for another purpose."""
-    contents = {name: _content(root, name) for name in INPUTS}
-    return {name: content for name, content in contents.items() if content is not None}
+    return {name: had for name in INPUTS if (had := _content(root, name)) is not None}
 
 
 def write(folder: Folder, prefix: Folder, made_from: dict[str, bytes], site: str) -> None:
