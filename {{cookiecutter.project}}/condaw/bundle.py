@@ -128,11 +128,9 @@ def _download_wheels(packages: Sequence[Package], folder: Path) -> None:
     for subdir in dict.fromkeys(package.platform for package in packages):
         here = [package for package in packages if package.platform == subdir]
         python = next(package.version for package in here if package.name == "python")
-        pins = [
-            f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in here if p.manager == "pip"
-        ]
-        wanted += [(subdir, python, "".join(pins))]
-        wanted += [(subdir, version, ours) for version in PYTHONS]
+        wheels = [package for package in here if package.manager == "pip"]
+        pins = (f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in wheels)
+        wanted += [(subdir, python, "".join(pins)), *((subdir, each, ours) for each in PYTHONS)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda words: _pip_download(folder, *words), wanted))
 

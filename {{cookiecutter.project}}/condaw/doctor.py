@@ -127,10 +127,9 @@ def _lock(project: Project) -> Iterator[Check]:
     from condaw.lockfile import package, reader, satisfies
 
     packages = reader.locked_packages(project)
-    if unmet := satisfies.unmet(project, packages):
-        yield Check("lock", "; ".join(unmet), "run: python -m condaw lock")
-    else:
-        yield Check("lock", f"{len(packages)} packages for {package.this_platform()}")
+    unmet = "; ".join(satisfies.unmet(project, packages))
+    text = f"{len(packages)} packages for {package.this_platform()}"
+    yield Check("lock", unmet or text, "run: python -m condaw lock" if unmet else "")
 
 
 def _channel(project: Project) -> Iterator[Check]:

@@ -41,14 +41,13 @@ def load(*requirement_files: Path) -> None:
 
 def importable(requirements: Path) -> bool:
     """Return whether this interpreter holds each package in exactly the pinned version."""
+    from importlib import metadata  # slow to load
+
     pins = re.findall(r"^([\w.-]+)==(\S+) \\$", requirements.read_text(encoding="utf-8"), re.M)
-    found: dict[str, str] = {}
-    for place in sys.path:
-        # Named NAME-VERSION.dist-info (PyPA specification, recording installed projects).
-        for info in Path(place).glob("*.dist-info"):
-            name, _, version = info.stem.partition("-")
-            found.setdefault(_normalized(name), version)  # the first one is what is imported
-    return all(found.get(_normalized(name)) == version for name, version in pins)
+    try:
+        return all(metadata.version(name) == version for name, version in pins)
+    except Exception:  # one is not there, or what records it is damaged
+        return False
 
 
 def folder(requirements: Path) -> Path:
@@ -72,10 +71,6 @@ def not_fetched(what: str, output: str) -> CannotError:
     step = next_step_after(output, "check the network, the proxy and pip's index settings")
     cause = f"{what} could not be fetched: {process.last_line(output)}"
     return CannotError(cause, f"{step}, and run the command again")
-
-
-def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def fetched(requirements: Path) -> Path:
@@ -110,15 +105,15 @@ def _refuse_unfit_machine() -> None:
     """Raise CannotError where neither the engine nor Python is built for this machine."""
     machine = platform.machine().lower()
     if sys.maxsize < 1 << 32:
-        problem, step = "this Python is a 32-bit program", "use a 64-bit Python"
+        problem = "this Python is a 32-bit program"
     elif machine not in ("x86_64", "amd64", "aarch64", "arm64"):
-        problem, step = f"no conda packages fit a processor of the kind {machine}", ""
+        problem = f"no conda packages fit a processor of the kind {machine}"
     elif sys.platform == "linux" and "CS_GNU_LIBC_VERSION" not in os.confstr_names:
-        problem, step = "this system has musl as its C library, and conda packages need glibc", ""
+        problem = "this system has musl as its C library, and conda packages need glibc"
     else:
         return
-    systems = "use Linux with glibc (Debian, not Alpine), macOS or Windows, on x86-64 or arm64"
-    raise CannotError(problem, step or systems)
+    systems = "Linux with glibc (Debian, not Alpine), macOS or Windows, on x86-64 or arm64"
+    raise CannotError(problem, f"use a 64-bit Python on {systems}")
 
 
 def _install(requirements: Path, target: Path) -> None:

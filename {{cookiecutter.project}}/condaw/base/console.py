@@ -47,8 +47,6 @@ def plain(text: str) -> str:
     messages from archives, locks and other programs end up in what is printed."""
     shown = redacted(as_started(text))
     shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
-    if shown.isprintable():
-        return shown
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 
 

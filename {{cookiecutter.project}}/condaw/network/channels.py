@@ -31,6 +31,8 @@ INSTEAD = {
 TIMEOUT = 3600  # seconds that one request may take in all, for a large package on a slow line
 DOWNLOADS = 16  # packages that are fetched at the same time. More take memory, and are no quicker
 
+note_once = functools.cache(note)
+
 
 @functools.cache
 def config() -> Config:
@@ -96,8 +98,7 @@ def mirrors() -> dict[str, list[str]]:
     for name, location in custom.items() if isinstance(custom, dict) else ():
         found[f"{PUBLIC}{name}/"] = f"{str(location).rstrip('/')}/{name}"
     if not all("://" in location for location in found.values()):
-        cause = "channel_alias or custom_channels in .condarc is not a URL"
-        raise CannotError(cause, "correct it")
+        raise CannotError("channel_alias or custom_channels is not a URL", "correct .condarc")
     ours = {public: [f"{location.rstrip('/')}/"] for public, location in found.items()}
     return {**ours, **config().mirrors}
 
@@ -137,7 +138,7 @@ def condarc() -> dict[str, tuple[Any, Path]]:
             merged = isinstance(before, dict) and isinstance(value, dict)
             found[key] = {**before, **value} if merged else value, file  # type: ignore[dict-item]
             if key in INSTEAD and value not in (True, "truststore", None, {}, []):
-                _tell(f"{key} in {file} is ignored: {INSTEAD[key]}")
+                note_once(f"{key} in {file} is ignored: {INSTEAD[key]}")
     return found
 
 
@@ -156,11 +157,6 @@ def _condarc_files() -> list[Path]:
             drop_ins = sorted((folder / "condarc.d").glob("*.y*ml"))
             found += [folder / "condarc", *drop_ins]
     return [*found, own.expanduser()]
-
-
-@functools.cache
-def _tell(text: str) -> None:
-    note(text)
 
 
 def _basic(url: str) -> dict[str, str]:
