@@ -30,9 +30,9 @@ def parse(text: str) -> Entry:
         user, _, host = text.rpartition("@")
         shown = f"...@{host}" if ":" in user else text  # what follows the colon is a password
         raise UsageError(f"expected [user@]host[:port], not {shown!r}")
-    entry: Entry = {"host": found["v6"] or found["bare"] or found["host"]}
-    entry |= {"username": found["username"]} if found["username"] else {}
-    return entry | ({"port": int(found["port"])} if found["port"] else {})
+    host = found["v6"] or found["bare"] or found["host"]
+    entry = {"host": host, "username": found["username"], "port": int(found["port"] or 0)}
+    return {key: value for key, value in entry.items() if value}
 
 
 def read(arguments: list[str], files: Iterable[str]) -> Entries:

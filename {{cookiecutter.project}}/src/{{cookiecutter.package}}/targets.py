@@ -121,14 +121,14 @@ def _target(
     password: Password,
 ) -> Target:
     config = _Config(section, entry)
-    host, port = config.host, config.port
     files = _key_files(entry, config, options.passphrase)
     agent = entry.get("allow_agent", True) and section.get("identityagent") != ["none"]
     agent = bool(agent and agent_keys())
-    known = (options.known_hosts,) if options.known_hosts else config.known_hosts()
+    known = (_home(options.known_hosts),) if options.known_hosts else config.known_hosts()
     secret = entry.get("password")
     if secret is None:
-        secret = password(config.user, host, not (files or agent))
+        secret = password(config.user, config.host, not (files or agent))
+    host, port = config.host, config.port
     alias, jumps = config.first("hostkeyalias") or None, config.first("proxyjump")
     return Target(
         name=name,
@@ -170,9 +170,8 @@ def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, 
     """Return the ssh command that goes through ProxyJump. It asks nothing, so keys must do."""
     *first, last = jumps.split(",")
     strict = {"strict": "yes", "accept-new": "accept-new", "insecure": "no"}[options.mode]
-    files = " ".join(_home(file) for file in known)
     command = ["ssh", "-W", f"[{host}]:{port}", "-oBatchMode=yes"]
-    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={files}"]
+    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={' '.join(known)}"]
     own = Path.home() / ".ssh" / "config"
     config = options.ssh_config or (str(own) if own.is_file() else "")
     command += ["-F", config] if config else []
