@@ -37,15 +37,13 @@ def channel_urls(project: Project) -> list[str]:
     """Return the channels' URLs, without a slash at the end, if a lock may be made from all."""
     _, nodes = read(project)
     listed = items(nodes, "channels", "[conda-forge]")
+    next_step = "name another channel; passwords belong in netrc or rattler's own store"
     for node in listed:
         if not isinstance(node, yaml.ScalarNode) or re.search(r"\s", node.value):
             raise _unexpected(node, "a channel, such as conda-forge")
-    channels = [str(node.value) for node in listed]
-    for channel in channels:
-        for fault in url_faults(channel):
-            next_step = "name another channel; passwords belong in netrc or rattler's own store"
-            raise CannotError(f"the channel {channel} in environment.yml {fault}", next_step)
-    named = [Channel(name) for name in channels if name != "nodefaults"]
+        for fault in url_faults(node.value):
+            raise CannotError(f"the channel {node.value} in environment.yml {fault}", next_step)
+    named = [Channel(node.value) for node in listed if node.value != "nodefaults"]
     return [str(channel.base_url).rstrip("/") for channel in named]
 
 
@@ -71,11 +69,8 @@ def variables(project: Project) -> dict[str, str]:
     if not isinstance(node, yaml.MappingNode):
         raise _unexpected(node, "names with values, such as variables: {TZ: UTC}")
     for name, value in node.value:
-        if (
-            not isinstance(value, yaml.ScalarNode)
-            or {*"=\0"} & {*name.value}
-            or "\0" in value.value
-        ):
+        is_text = isinstance(value, yaml.ScalarNode)
+        if not is_text or "\0" in value.value or {*"=\0"} & {*name.value}:
             raise _unexpected(value, "a name of a variable, and text")
     return {name.value: value.value for name, value in node.value}
 

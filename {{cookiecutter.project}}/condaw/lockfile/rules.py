@@ -52,10 +52,8 @@ def shape(entry: Any, platforms: Sequence[str]) -> Iterator[str]:
     hashes = entry["hash"] if isinstance(entry.get("hash"), dict) else {}
     needs = entry.get("dependencies", {})
     texts = [*needs, *needs.values()] if isinstance(needs, dict) else [None]
-    faults = {
-        "name is not text": not isinstance(entry.get("name"), str),
-        "version is not text": not isinstance(entry.get("version"), str),
-        "url is not text": not isinstance(entry.get("url"), str),
+    names = ("name", "version", "url")
+    faults = {f"{name} is not text": not isinstance(entry.get(name), str) for name in names} | {
         f"unknown manager {entry.get('manager')!r}": entry.get("manager") not in ("conda", "pip"),
         "category is not text": not isinstance(entry.get("category", "main"), str),
         f"{entry.get('platform')!r} is not one of the lock's platforms": entry.get("platform")
