@@ -125,9 +125,9 @@ def _targets(args: argparse.Namespace) -> "list[Target]":
 
     if args.insecure:
         print("WARNING: --insecure: host keys are NOT checked", file=sys.stderr)
-    known_hosts = None if args.accept_new else args.known_hosts
-    if known_hosts and not Path(known_hosts).expanduser().exists():
-        raise UsageError(f"{known_hosts}: no such file")
+    for file in (args.ssh_config, None if args.accept_new else args.known_hosts):
+        if file not in (None, "none") and not Path(file).expanduser().exists():
+            raise UsageError(f"{file}: no such file")
     names = ("username", "port", "device_type", "key_file")
     options = targets.Options(
         flags={name: getattr(args, name) for name in names if getattr(args, name)},

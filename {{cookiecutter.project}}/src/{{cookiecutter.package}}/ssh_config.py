@@ -69,7 +69,9 @@ def _parsed(names: list[str], file: Path) -> dict[str, Section]:
     text = file.read_text("utf-8", "replace") if file.is_file() else ""
     try:
         config = paramiko.SSHConfig.from_text(text)
-    except paramiko.SSHException as error:
+        for name in names:
+            int(config.lookup(name).get("port", 22))
+    except (paramiko.SSHException, ValueError) as error:
         raise UsageError(f"{file}: expected ssh_config: {error}") from None
     return {
         name: {key: v if isinstance(v, list) else [v] for key, v in config.lookup(name).items()}
