@@ -158,6 +158,17 @@ def test_an_interpreter_with_another_version_is_not_used_in_place(
     assert machine.run(sys.executable, "-c", code, cwd=project).stdout == "False\n"
 
 
+def test_an_interpreter_with_a_damaged_record_is_not_used_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pin = engine.ENGINE.read_text(encoding="utf-8").partition("==")[0].split()[-1]
+    record = tmp_path / f"{pin.replace('-', '_')}-1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_bytes(b"\xff")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not engine.importable(engine.ENGINE)
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
