@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import io
 import os
 import signal
 import sys
@@ -143,7 +144,13 @@ def _targets(args: argparse.Namespace) -> "list[Target]":
     given = os.environ.get("SSH_UPTIME_PASSWORD")
 
     def password(user: str, host: str, needed: bool) -> str | None:
-        typed = not given and (args.ask_password or (needed and sys.stdin.isatty())) and ask()
+        typed = not given and (args.ask_password or (needed and _at_keyboard())) and ask()
         return given or typed or None
 
     return targets.resolve(entries, options, password)
+
+
+def _at_keyboard() -> bool:
+    """Return whether somebody can type. On Windows, isatty() is also true for NUL."""
+    is_nul = os.name == "nt" and isinstance(getattr(sys.stdin.buffer, "raw", None), io.FileIO)
+    return sys.stdin.isatty() and not is_nul
