@@ -139,6 +139,9 @@ def test_a_command_that_goes_wrong_on_unix_gets_its_row(
         ("sleep 60", "no-prompt"),
         ("printf '$ '; sleep 60", "no-prompt"),
         ("echo This account is not available.; exit 3", "no-prompt"),
+        # The terminal's echo of what netmiko types comes last.
+        ("stty -echo; read blank; read width; echo $width; echo This account is not available.; "
+         "read length; echo $length; exit 3", "no-prompt"),
         # A prompt that works, then a command that never ends, or breaks off.
         ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo up; "
          "sleep 60; }; printf 'x# '; done", "timeout"),
@@ -149,8 +152,8 @@ def test_a_command_that_goes_wrong_on_unix_gets_its_row(
         ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { yes; }; "
          "printf 'x# '; done", "parse"),
     ],
-    ids=["no prompt", "deaf prompt", "exits", "hangs in output", "breaks off", "unknown command",
-         "endless output"],
+    ids=["no prompt", "deaf prompt", "exits", "exits after an echo", "hangs in output",
+         "breaks off", "unknown command", "endless output"],
 )  # fmt: skip
 def test_a_session_that_goes_wrong_on_a_device_gets_its_row(
     sshd: Start, home: Home, tmp_path: Path, script: str, kind: str

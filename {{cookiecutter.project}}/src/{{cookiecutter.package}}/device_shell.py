@@ -24,6 +24,12 @@ class Channel(SSHChannel):
         super().__init__(shell, encoding)
         self.shell = shell
         self.seen = ""
+        self.typed: set[str] = set()
+
+    def write_channel(self, out_data: str) -> None:
+        """Type something. A terminal echoes it, which is nothing that the device says."""
+        self.typed.add(out_data.strip())
+        super().write_channel(out_data)
 
     def read_channel(self) -> str:
         """Return what is there. Raises ReadException at the end of the session, and Failure."""
@@ -72,7 +78,8 @@ def _prepare(session: Session, connection: BaseConnection) -> str:
     except Exception as error:  # netmiko has no one base class for what it does not understand
         with suppress(ReadException):  # a device that hangs up may have said why
             channel.read_channel()
-        said = f", it says {line!r}" if (line := last_line(channel.seen)) else ""
+        lines = [line for line in channel.seen.splitlines() if line.strip() not in channel.typed]
+        said = f", it says {line!r}" if (line := last_line("\n".join(lines))) else ""
         advice = "check the device type, and the user's shell"
         raise Failure("no-prompt", f"logged in, but no prompt came{said}: {advice}") from error
     # With the prompt at hand, netmiko does not search it again, which would be a round trip.
