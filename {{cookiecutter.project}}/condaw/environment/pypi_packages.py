@@ -4,9 +4,11 @@ import base64
 import csv
 import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import uv
 from packaging.utils import canonicalize_name
@@ -133,12 +135,13 @@ def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
     # Slow to load, and rarely needed.
     from importlib.metadata import Distribution
 
-    from condaw.base import scripts
+    from installer.scripts import Script
 
     entry = next(e for e in Distribution.at(dist_info).entry_points if e.name == path.stem)
-    target = entry.value.partition("[")[0].strip()
-    is_gui = entry.group == "gui_scripts"
-    scripts.write(path.parent, entry.name, target, python, "gui" if is_gui else "console")
+    section: Any = entry.group.removesuffix("_scripts")  # "console" or "gui"
+    kind: Any = "win-arm64" if platform.machine() == "ARM64" else "win-amd64"
+    script = Script(entry.name, entry.module, entry.attr, section)
+    path.write_bytes(script.generate(str(python), kind)[1])
 
 
 def _kept() -> Path:

@@ -5,15 +5,12 @@ import functools
 import io
 import json
 import logging
-import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import conda_lock.conda_solver
 import truststore
 from conda_lock._vendor.poetry.repositories.exceptions import PackageNotFoundError
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
@@ -31,8 +28,9 @@ from condaw.base.console import note, waiting
 from condaw.base.errors import CannotError
 from condaw.base.process import last_line
 from condaw.base.project import Project
-from condaw.lockfile import conda_shim, cooldown, diff, environment_yml, reader, satisfies
+from condaw.lockfile import cooldown, diff, environment_yml, reader, satisfies
 from condaw.lockfile.rules import PYPI_NAMES
+from condaw.lockfile.solver import Solver
 from condaw.network import pip_config
 
 UNCHANGED = "conda-lock.yml is as it was"
@@ -120,19 +118,17 @@ def _solve(
     """Let conda-lock solve, with what is to be `kept` in mind. Its output is shown only through the
     error that comes of it."""
     truststore.inject_into_ssl()  # conda-lock's requests would trust certifi only
-    # The shim has to find these modules.
-    modules = [str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)]
-    os.environ["PYTHONPATH"] = os.pathsep.join(modules)
     packages, rules, urls = [], cooldown.of(project), {entry.url for entry in kept}
+    solver = Solver(project, urls, virtual, rules)
+    conda_lock.conda_solver.solve_specs_for_arch = solver
     with (
-        tempfile.TemporaryDirectory() as folder,
         cooldown.on_indexes(rules, urls) as untimed,
         waiting("solving environment.yml"),
         contextlib.redirect_stderr(io.StringIO()),
     ):
         solve = functools.partial(
             create_lockfile_from_spec,
-            conda=conda_shim.install(Path(folder), project.lock_file, urls, rules),
+            conda="rattler",
             spec=_request(project, specification),
             lockfile_path=project.lock_file,
             strip_auth=True,
@@ -149,8 +145,7 @@ def _solve(
                 packages += solved.package
         except Exception as error:
             raise _unsolved(error, rules) from None
-        untimed.update(Path(folder, conda_shim.UNTIMED).read_text(encoding="utf-8").split())
-    for url in sorted(untimed):
+    for url in sorted(untimed | solver.untimed):
         note(f"{url} does not say when packages were published: they may be brand-new")
     solved.package = packages
     return solved
@@ -178,20 +173,15 @@ def _request(project: Project, specification: LockSpecification) -> LockSpecific
 
 def _unsolved(error: Exception, rules: cooldown.Cooldown) -> CannotError:
     """Return the error to raise, with why conda-lock failed in one sentence."""
+    if isinstance(error, CannotError):
+        return CannotError(error.cause, f"{error.next_step}; {UNCHANGED}")
+    text = str(error).replace("-dummy-package-", "environment.yml")
+    if isinstance(error, json.JSONDecodeError):
+        text = "one of them has no wheel, so its dependencies are unknown"
     next_step = "correct environment.yml, or check the network and pip's settings"
-    if isinstance(error, subprocess.CalledProcessError):
-        try:
-            cause = str(json.loads(error.stdout)["message"])
-        except (ValueError, KeyError):
-            cause = f"the solver failed: {last_line(error.stderr)}"
-    else:
-        text = str(error).replace("-dummy-package-", "environment.yml")
-        if isinstance(error, json.JSONDecodeError):
-            text = "one of them has no wheel, so its dependencies are unknown"
-        cause = f"the pip: entries cannot be solved: {text}"
-        if rules.newest:  # rattler says it itself
-            next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
-    return CannotError(cause, f"{next_step}; {UNCHANGED}")
+    if rules.newest:  # rattler says it itself
+        next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
+    return CannotError(f"the pip: entries cannot be solved: {text}", f"{next_step}; {UNCHANGED}")
 
 
 def _write(project: Project, content: Lockfile) -> None:
