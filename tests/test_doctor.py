@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from condaw import __version__
@@ -19,18 +19,26 @@ EVERY |= {"lock", "channel", "environment", "settings"}
 QUIET = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "")
 
 
-def checks(project: Path, machine: Machine, **extra: str) -> dict[str, dict[str, object]]:
+class Check(NamedTuple):
+    ok: bool
+    text: str
+    next_step: str
+
+
+def checks(project: Path, machine: Machine, **extra: str) -> dict[str, Check]:
     with serving() as address:
         own = {"PIP_INDEX_URL": f"http://{address}/simple", **QUIET, **extra}
-        done = machine.condaw(project, "doctor", "--json", **own)
-    found = json.loads(done.stdout)
-    assert (done.returncode == 0) == all(check["ok"] for check in found)
-    return {check["name"]: check for check in found}
+        done = machine.condaw(project, "doctor", **own)
+    lines = re.findall(r"^(ok  |FAIL) (\w+): (.*?)(?:; next: (.*))?$", done.stdout, re.M)
+    assert len(lines) == len(done.stdout.splitlines())
+    found = {name: Check(word == "ok  ", text, step) for word, name, text, step in lines}
+    assert (done.returncode == 0) == all(check.ok for check in found.values())
+    return found
 
 
 def test_a_healthy_project_passes_every_check(shown: Path, machine: Machine) -> None:
     found = checks(shown, machine)
-    assert all(check["ok"] for check in found.values())
+    assert all(check.ok for check in found.values())
     assert set(found) == EVERY
 
 
@@ -38,7 +46,7 @@ def test_the_place_of_each_setting_in_force_is_named(shown: Path, machine: Machi
     (machine.home / ".pip").mkdir()
     (machine.home / ".pip" / "pip.conf").write_text("[install]\nfind-links = /srv\nuser = no\n")
     (machine.home / ".condarc").write_text("channel_alias: https://mirror.example\n")
-    text = str(checks(shown, machine, PIP_FIND_LINKS="")["settings"]["text"])
+    text = checks(shown, machine, PIP_FIND_LINKS="")["settings"].text
     assert "find-links from ~/.pip/pip.conf" in text
     assert "index-url from PIP_INDEX_URL" in text
     assert "channel_alias from ~/.condarc" in text
@@ -47,8 +55,7 @@ def test_the_place_of_each_setting_in_force_is_named(shown: Path, machine: Machi
 
 def test_a_missing_environment_is_told_with_its_command(locked: Path, machine: Machine) -> None:
     environment = checks(locked, machine)["environment"]
-    assert environment["ok"] is False
-    assert environment["next_step"] == "run: python -m condaw create"
+    assert (environment.ok, environment.next_step) == (False, "run: python -m condaw create")
 
 
 def test_a_channel_that_is_gone_is_told(locked: Path, machine: Machine, tmp_path: Path) -> None:
@@ -58,8 +65,8 @@ def test_a_channel_that_is_gone_is_told(locked: Path, machine: Machine, tmp_path
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace("/channel-", "/gone-channel-"), encoding="utf-8")
     channel = checks(project, machine)["channel"]
-    assert channel["ok"] is False
-    assert "does not answer" in str(channel["text"])
+    assert not channel.ok
+    assert "does not answer" in channel.text
 
 
 def test_a_report_can_be_shown_to_anybody(locked: Path, machine: Machine) -> None:
@@ -106,10 +113,10 @@ def test_there_is_a_report_whatever_is_broken(
     (tmp_path / "broken" / "rattler.py").write_text("raise ImportError('failed to map segment')")
     env = {key: value.format(tmp=tmp_path) for key, value in BROKEN[name].items()}
     found = checks(locked, machine, **env)
-    assert name in ("proxy", "home") or not found[name]["ok"]
+    assert name in ("proxy", "home") or not found[name].ok
     assert set(found) - {"index"} == EVERY - {"index"}
-    assert found["environment"]["text"] == "missing: there is no environment yet"
-    assert all(check["next_step"] for check in found.values() if not check["ok"])
+    assert found["environment"].text == "missing: there is no environment yet"
+    assert all(check.next_step for check in found.values() if not check.ok)
 
 
 def test_a_lock_that_lacks_what_is_asked_for_is_told(project: Path, machine: Machine) -> None:
@@ -118,8 +125,8 @@ def test_a_lock_that_lacks_what_is_asked_for_is_told(project: Path, machine: Mac
     text = re.sub(r"^( *)- pip==", r"\1- numpy\n\1- pip==", text, count=1, flags=re.M)
     environment.write_text(text, encoding="utf-8")
     check = checks(project, machine)["lock"]
-    assert check["text"] == "environment.yml asks for numpy, which is not locked"
-    assert check["next_step"] == "run: python -m condaw lock"
+    assert check.text == "environment.yml asks for numpy, which is not locked"
+    assert check.next_step == "run: python -m condaw lock"
 
 
 def test_it_writes_nothing(locked: Path, machine: Machine, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def mirror(home: Path, url: str) -> None:
 
 
 def make(profile: str, home: Path) -> tuple[bytes, str]:
-    """Lock one profile; return the lock, and what changed in it as Markdown."""
+    """Lock one profile; return the lock, and what changed in it."""
     template = home / "template"
     shipped = template / "templates" / "conda-lock" / f"{profile}.yml"
     new = not shipped.exists()
@@ -51,7 +51,7 @@ def make(profile: str, home: Path) -> tuple[bytes, str]:
     project = home / profile / "demo"
     if new:
         (project / "conda-lock.yml").unlink()
-    changes = run(["condaw", "lock", "--upgrade", "--quiet", "--markdown"], home, project)
+    changes = run(["condaw", "lock", "--upgrade", "--quiet"], home, project)
     return (project / "conda-lock.yml").read_bytes(), changes
 
 
@@ -87,7 +87,7 @@ def main() -> None:
             differ |= not path.exists() or lock != path.read_bytes()
             if not arguments.check:
                 path.write_bytes(lock)
-            print(f"### {profile}\n\n{changes}", flush=True)
+            print(f"### {profile}\n\n```diff\n{changes}```\n", flush=True)
     sys.stdout.flush()
     os._exit(int(arguments.check and differ))  # rattler can crash at interpreter exit
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -24,16 +24,9 @@ REPORT = "--vulnerabilities osv --report vulnerabilities --report-format json"
 REPORT += " --all-platforms --no-cache --quiet"
 
 
-class Audit(NamedTuple):
-    """What OSV knows of the packages of a lock, on all platforms."""
-
-    findings: list[dict[str, Any]]  # as pixi-sbom writes them
-    asked: int  # packages that have a name on PyPI
-    locked: int
-
-
-def examine(project: Project) -> Audit:
-    """Ask about all that is locked. Raises CannotError if there is no answer."""
+def examine(project: Project) -> tuple[list[dict[str, Any]], int, int]:
+    """Return what OSV knows of all that is locked, as pixi-sbom writes it; how many packages have a
+    name on PyPI; and how many there are. Raises CannotError if there is no answer."""
     every = [reader.locked_packages(project, name) for name in reader.platforms(project)]
     packages = {(p.manager, p.name): p for packages in every for p in packages}
     names = {}
@@ -48,7 +41,7 @@ def examine(project: Project) -> Audit:
         for report in reports
         for each in report["vulnerabilities"]
     }
-    return Audit([found[key] for key in sorted(found)], len(packages) - len(unknown), len(packages))
+    return [found[key] for key in sorted(found)], len(packages) - len(unknown), len(packages)
 
 
 def _ask(project: Project, names: dict[str, str]) -> list[dict[str, Any]]:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import platform
 import re
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -84,8 +82,13 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
             cause = f"the bundle {file} was made from another conda-lock.yml"
             next_step = "make it again where there is a network"
             raise CannotError(cause, f"{next_step}: python -m condaw bundle {file.name}")
-        _check_platform(file, folder)
         _use(file, folder / WHEELS)
+        from condaw.lockfile.package import this_platform
+
+        if not (folder / (subdir := this_platform())).is_dir():
+            command = f"python -m condaw bundle {file.name} --platform {subdir}"
+            cause = f"the bundle {file} is not for this machine, {subdir}"
+            raise CannotError(cause, f"make one where there is a network: {command}")
         yield folder
 
 
@@ -188,17 +191,6 @@ def _use(file: Path, wheels: Path) -> None:
     except CannotError as error:
         if "could not be fetched" not in error.cause:
             raise
-        step = f"copy the bundle again, or use one of Python {', '.join(PYTHONS)}"
+        step = "copy the bundle again, or use it where it was made for, with"
+        step = f"{step} one of Python {', '.join(PYTHONS)}"
         raise CannotError(error.cause, next_step_after(error.cause, step)) from None
-
-
-def _check_platform(file: Path, folder: Path) -> None:
-    """Check that the bundle is for this machine, without the engine, which may be in it."""
-    machine = platform.machine().lower()
-    system = {"darwin": "osx", "win32": "win"}.get(sys.platform, sys.platform)
-    if (folder / f"{system}-{'64' if machine in ('x86_64', 'amd64') else machine}").is_dir():
-        return
-    platforms = sorted(path.name for path in folder.iterdir() if "-" in path.name and path.is_dir())
-    cause = f"the bundle {file} is for {' and '.join(platforms)}, not for this machine"
-    command = f"python -m condaw bundle {file.name} --platform SUBDIR"
-    raise CannotError(cause, f"make one for it: {command}")

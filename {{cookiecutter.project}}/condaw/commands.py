@@ -39,10 +39,6 @@ exit codes:
 FLAGS = ("-q", "--quiet", "--json")
 """What may also stand before the command."""
 
-Command = Callable[[argparse.Namespace], int]
-COMMANDS: dict[Command, dict[str, dict[str, Any]]] = {}
-"""The commands with their arguments, in the order of the help."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
@@ -58,27 +54,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(options.function(options))
         sys.stdout.flush()
         return code
-    except CannotError as error:
-        return _cannot(options.verb, error.cause, error.next_step)
     except BrokenPipeError:  # whoever reads the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CANNOT
     except KeyboardInterrupt:
         console.warn("stopped; nothing is half done")
         return CANNOT
+    except CannotError as error:
+        failure = error
     except Exception as error:
         if os.environ.get("CONDAW_DEBUG"):
             raise
-        cause = f"{type(error).__name__}: {error}"
-        next_step = "run it again with CONDAW_DEBUG=1, which shows where, and report that"
+        step = "run it again with CONDAW_DEBUG=1, which shows where, and report that"
         if isinstance(error, ImportError):  # something has removed a part of the engine
-            next_step = "remove condaw's cache (`doctor` names it), and run the command again"
-        return _cannot(options.verb, cause, next_step)
-
-
-def _cannot(verb: str, cause: str, next_step: str) -> int:
-    console.warn(f"cannot {verb}: {cause}", console.RED)
-    console.warn(f"next: {next_step}")
+            step = "remove condaw's cache (`doctor` names it), and run the command again"
+        failure = CannotError(f"{type(error).__name__}: {error}", step)
+    console.warn(f"cannot {options.verb}: {failure.cause}")
+    console.warn(f"next: {failure.next_step}")
     return CANNOT
 
 
@@ -109,16 +101,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(arguments: dict[str, dict[str, Any]] | None = None) -> Callable[[Command], Command]:
-    """Enter a function as a command with these arguments, which are argparse's."""
-
-    def enter(function: Command) -> Command:
-        COMMANDS[function] = arguments or {}
-        return function
-
-    return enter
-
-
 def _flag(text: str) -> dict[str, Any]:
     return {"action": "store_true", "help": text}
 
@@ -127,18 +109,6 @@ def _words(metavar: str, text: str) -> dict[str, Any]:
     return {"nargs": "+", "metavar": metavar, "help": text}
 
 
-JSON = {"--json": _flag("print the result as JSON")}
-WITHOUT = {"--without": _words("GROUP", "leave out these dependency groups of pyproject.toml")}
-PIP = _flag("on PyPI")
-
-
-@_command(
-    {
-        "--repair": _flag("make it again, even if it is ready"),
-        "--bundle": {"metavar": "FILE", "help": "take everything from this bundle"},
-        **WITHOUT,
-    }
-)
 def do_create(options: argparse.Namespace) -> int:
     """Make the environment from the lock, and verify it.
 
@@ -154,21 +124,19 @@ def do_create(options: argparse.Namespace) -> int:
     groups = sorted(options.without or ())
     reason = state.nothing_to_do(groups)
     if reason and not options.repair:
-        console.note(reason, console.GREEN)
+        console.note(reason)
         return OK
     from contextlib import ExitStack
     from pathlib import Path
 
-    from condaw.network import pip_config
-
-    pip_config.trust()
     made_from = {**state.inputs(layout.ROOT), state.WITHOUT: os.fsencode(" ".join(groups))}
     with ExitStack() as stack:
         archives = None
         if options.bundle:
             from condaw import bundle
+            from condaw.base.project import Project
 
-            archives = stack.enter_context(bundle.opened(_project(), Path(options.bundle)))
+            archives = stack.enter_context(bundle.opened(Project(), Path(options.bundle)))
         project, packages = _locked()
         from condaw.environment import create
         from condaw.lockfile import satisfies
@@ -183,13 +151,8 @@ def do_create(options: argparse.Namespace) -> int:
     return _report(failed, f"created and verified {project.prefix}")
 
 
-@_command(JSON)
 def do_verify(options: argparse.Namespace) -> int:
-    """Compare the environment with the lock, file by file, and run the smoke commands.
-
-    examples:
-      python -m condaw verify                      after an accident, or before a release
-    """
+    """Compare the environment with the lock, file by file, and run the smoke commands."""
     while True:
         seen = state.identity()
         try:
@@ -199,8 +162,12 @@ def do_verify(options: argparse.Namespace) -> int:
                 raise
             continue
         if not findings or state.identity() == seen:
-            return _report(findings, good, as_json=options.json)
+            break
         # Another condaw has replaced it meanwhile: look at the new one.
+    if not options.json:
+        return _report(findings, good)
+    _print_json({"ok": not findings, "findings": [each.as_dict() for each in findings]})
+    return DRIFTED if findings else OK
 
 
 def _examined() -> tuple[list[Finding], str]:
@@ -223,34 +190,18 @@ def _examined() -> tuple[list[Finding], str]:
     return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
 
 
-@_command(JSON)
 def do_status(options: argparse.Namespace) -> int:
-    """Say in milliseconds whether the environment is there and made from today's lock.
-
-    examples:
-      python -m condaw status                      is it up to date?
-      python -m condaw status -q                   in a git hook: prints only if it is not
-    """
+    """Say in milliseconds whether the environment is there and made from today's lock."""
     word, reason = state.state()
     ready = word == "ready"
     if options.json:
         prefix = os.path.join(layout.ROOT, layout.PREFIX)
         _print_json({"state": word, "reason": reason, "prefix": prefix})
     elif not ready or not options.quiet:
-        _print(word, f": {reason}" if ready else f": {reason}; {state.next_step(word)}", good=ready)
+        print(console.plain("; ".join(filter(None, [f"{word}: {reason}", state.next_step(word)]))))
     return OK if ready else DRIFTED
 
 
-@_command(
-    {
-        **JSON,
-        "--check": _flag("only say whether it is fresh"),
-        "--update": _words("NAME", "also move these to their newest versions"),
-        "--upgrade": _flag("move everything to its newest version"),
-        "--pin": _flag("write exact versions to environment.yml, with --upgrade newer ones"),
-        "--markdown": _flag("print a table of the changes"),
-    }
-)
 def do_lock(options: argparse.Namespace) -> int:
     """Solve environment.yml into conda-lock.yml, or check that the lock is fresh.
 
@@ -269,20 +220,15 @@ def do_lock(options: argparse.Namespace) -> int:
     if options.check:
         step = "run: python -m condaw lock"
         findings = [Finding(Kind.LOCK_STALE, f"{text}; {step}") for text in solve.stale(project)]
-        good = "conda-lock.yml is fresh: it was made from this environment.yml"
-        return _report(findings, good, as_json=options.json)
+        return _report(findings, "conda-lock.yml is fresh: it was made from this environment.yml")
     if options.pin:
         changes = edit.upgrade(project) if options.upgrade else edit.pin(project)
     else:
         changes = solve.relock(project, options.update or (), upgrade=options.upgrade)
-    if options.json:
-        _print_json([vars(change) for change in changes])
-    else:
-        print(diff.as_markdown(changes) if options.markdown else diff.as_text(changes))
+    print(diff.as_text(changes))
     return OK
 
 
-@_command({"names": _words("NAME", "a package, or with its version"), "--pip": PIP})
 def do_add(options: argparse.Namespace) -> int:
     """Add packages to environment.yml, lock what that needs, and create.
 
@@ -293,13 +239,8 @@ def do_add(options: argparse.Namespace) -> int:
     return _edited(options)
 
 
-@_command({"names": _words("NAME", "a package"), "--pip": PIP})
 def do_remove(options: argparse.Namespace) -> int:
-    """Remove packages from environment.yml and what nothing else needs, and create.
-
-    examples:
-      python -m condaw remove ruamel.yaml
-    """
+    """Remove packages from environment.yml and what nothing else needs, and create."""
     return _edited(options)
 
 
@@ -322,40 +263,26 @@ def _edited(options: argparse.Namespace) -> int:
     return code
 
 
-@_command(JSON)
 def do_audit(options: argparse.Namespace) -> int:
-    """Ask OSV for known vulnerabilities of what is locked; 1 if one of them is fixed upstream.
-
-    examples:
-      python -m condaw audit                       on all platforms of the lock
-    """
+    """Ask OSV for known vulnerabilities of what is locked; 1 if one of them is fixed upstream."""
     project = _with_engine()
     from condaw import audit
 
-    found = audit.examine(project)
-    if options.json:
-        _print_json(found._asdict())
-    for each in [] if options.json else found.findings:
+    findings, asked, locked = audit.examine(project)
+    words = []
+    for each in findings:
         fix, accepted = each.get("fixed_version"), each.get("ignored")
         end = f"fixed in {fix}" if fix else "not fixed yet"
         if accepted:
             end = f"{accepted}: {each.get('justification', 'no reason is given')}"
-        word = "ok  " if accepted else "FAIL" if fix else "open"
+        words.append("ok  " if accepted else "FAIL" if fix else "open")
         about = each.get("summary", each["url"])  # not every advisory has one
-        text = f" {each['package']} {each['version']}: {each['id']}: {about}; {end}"
-        _print(word, text, good=word != "FAIL")
-    console.note(f"{found.asked} of {found.locked} packages could be asked about")
-    bad = any(each.get("fixed_version") and not each.get("ignored") for each in found.findings)
-    return DRIFTED if bad else OK
+        text = f"{each['package']} {each['version']}: {each['id']}: {about}; {end}"
+        print(console.plain(f"{words[-1]} {text}"))
+    console.note(f"{asked} of {locked} packages could be asked about")
+    return DRIFTED if "FAIL" in words else OK
 
 
-@_command(
-    {
-        "file": {"metavar": "FILE", "help": "the bundle to write"},
-        **WITHOUT,
-        "--platform": _words("SUBDIR", "for these, not for this machine"),
-    }
-)
 def do_bundle(options: argparse.Namespace) -> int:
     """Put everything that the lock names into one file, for a machine without a network.
 
@@ -374,7 +301,6 @@ def do_bundle(options: argparse.Namespace) -> int:
     return OK
 
 
-@_command({"words": {"nargs": argparse.REMAINDER, "metavar": "-- CMD"}})
 def do_run(options: argparse.Namespace) -> int:
     """Run a command in the activated environment.
 
@@ -395,13 +321,8 @@ def do_run(options: argparse.Namespace) -> int:
         raise CannotError(cause, "check that the environment has it") from None
 
 
-@_command()
 def do_shell(options: argparse.Namespace) -> int:
-    """Start your shell in the activated environment.
-
-    examples:
-      python -m condaw shell                       leave it with: exit
-    """
+    """Start your shell in the activated environment."""
     import tempfile
     from pathlib import Path
 
@@ -415,69 +336,48 @@ def do_shell(options: argparse.Namespace) -> int:
         return process.attached(command, env)
 
 
-@_command(JSON)
 def do_doctor(options: argparse.Namespace) -> int:
-    """Check machine, cache, network, lock and environment, and say what to do next.
-
-    examples:
-      python -m condaw doctor                      read it, or paste it into a ticket
-    """
+    """Check machine, cache, network, lock and environment, and say what to do next."""
     from condaw.doctor import examine
 
-    checks = examine(_project())
-    if options.json:
-        _print_json([vars(check) for check in checks])
-    else:
-        for check in checks:
-            _print("ok  " if check.ok else "FAIL", f" {check}", good=check.ok)
-    return OK if all(check.ok for check in checks) else DRIFTED
-
-
-def _project() -> Project:
-    from pathlib import Path
-
-    from condaw.base.project import Project
-
-    return Project(Path(layout.ROOT))
+    steps = []
+    for name, text, next_step in examine():
+        end = f"; next: {next_step}" if next_step else ""
+        print(console.plain(f"{'FAIL' if end else 'ok  '} {name}: {text}{end}"))
+        steps.append(next_step)
+    return DRIFTED if any(steps) else OK
 
 
 def _with_engine(*, relock: bool = False) -> Project:
-    """Return the project, for a command that needs the network. Loads the engine, and conda-lock to
-    `relock`: what needs them is to be imported afterwards."""
+    """Return the project. Loads the engine, and conda-lock to `relock`: what needs them is to be
+    imported afterwards."""
     from condaw import engine
+    from condaw.base.project import Project
     from condaw.network import pip_config
 
     pip_config.trust()
     engine.load(engine.ENGINE, *([engine.RELOCK] if relock else []))
-    return _project()
+    return Project()
 
 
 def _locked() -> tuple[Project, list[Package]]:
-    """Return the project, and what its lock holds for this machine. Loads the engine: what needs it
-    is to be imported afterwards."""
-    from condaw import engine
-
-    engine.load(engine.ENGINE)
+    """Return the project, with the engine, and what its lock holds for this machine."""
+    project = _with_engine()
     from condaw.lockfile.reader import locked_packages
 
-    return (project := _project()), locked_packages(project)
+    return project, locked_packages(project)
 
 
 def _usable_prefix() -> Path:
-    """Return the prefix, with a warning if it is not ready. Raises CannotError if it is not
-    there."""
+    """Return the prefix; note that it is not ready. Raises CannotError if it is not there."""
+    from pathlib import Path
+
     word, reason = state.state()
     if word in ("missing", "foreign", "broken"):
         raise CannotError(reason, state.next_step(word))
     if word != "ready":
         console.note(f"the environment is {word} ({reason}); to renew it: python -m condaw create")
-    return _project().prefix
-
-
-def _print(word: str, rest: str, *, good: bool) -> None:
-    """Print a line of a result, which begins with a word that says how good it is."""
-    colour = console.GREEN if good else console.RED
-    print(console.painted(word, colour, sys.stdout) + console.plain(rest))
+    return Path(layout.ROOT, layout.PREFIX)
 
 
 def _print_json(result: Any) -> None:
@@ -486,16 +386,46 @@ def _print_json(result: Any) -> None:
     print(json.dumps(result, indent=1))
 
 
-def _report(findings: Sequence[Finding], good_news: str, *, as_json: bool = False) -> int:
-    """Print findings, on stdout as JSON or on stderr as lines, and return the exit code."""
-    if as_json:
-        _print_json({"ok": not findings, "findings": [f.as_dict() for f in findings]})
-    elif findings:
-        for finding in findings:
-            console.warn(f"{finding.kind.value}: {finding.text}", console.RED)
-        repair = any(finding.kind.repairable for finding in findings)
-        count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
-        console.warn(count + ("; to repair: python -m condaw create --repair" if repair else ""))
-    else:
-        console.note(good_news, console.GREEN)
-    return DRIFTED if findings else OK
+def _report(findings: Sequence[Finding], good_news: str) -> int:
+    """Print findings, or that there are none, and return the exit code."""
+    for finding in findings:
+        console.warn(f"{finding.kind.value}: {finding.text}")
+    if not findings:
+        console.note(good_news)
+        return OK
+    repair = any(finding.kind.repairable for finding in findings)
+    count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
+    console.warn(count + ("; to repair: python -m condaw create --repair" if repair else ""))
+    return DRIFTED
+
+
+JSON = {"--json": _flag("print the result as JSON")}
+PIP = {"--pip": _flag("on PyPI")}
+WITHOUT = {"--without": _words("GROUP", "leave out these dependency groups of pyproject.toml")}
+COMMANDS: dict[Callable[[argparse.Namespace], int], dict[str, dict[str, Any]]] = {
+    do_create: {
+        "--repair": _flag("make it again, even if it is ready"),
+        "--bundle": {"metavar": "FILE", "help": "take everything from this bundle"},
+        **WITHOUT,
+    },
+    do_verify: JSON,
+    do_status: JSON,
+    do_lock: {
+        "--check": _flag("only say whether it is fresh"),
+        "--update": _words("NAME", "also move these to their newest versions"),
+        "--upgrade": _flag("move everything to its newest version"),
+        "--pin": _flag("write exact versions to environment.yml, with --upgrade newer ones"),
+    },
+    do_add: {"names": _words("NAME", "a package, or with its version"), **PIP},
+    do_remove: {"names": _words("NAME", "a package"), **PIP},
+    do_audit: {},
+    do_bundle: {
+        "file": {"metavar": "FILE", "help": "the bundle to write"},
+        **WITHOUT,
+        "--platform": _words("SUBDIR", "for these, not for this machine"),
+    },
+    do_run: {"words": {"nargs": argparse.REMAINDER, "metavar": "-- CMD"}},
+    do_shell: {},
+    do_doctor: {},
+}
+"""The commands with their arguments, which are argparse's, in the order of the help."""

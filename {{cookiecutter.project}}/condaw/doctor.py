@@ -10,10 +10,9 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from condaw import __version__, engine
-from condaw.base.errors import CannotError, redacted, without_user
+from condaw.base.errors import CannotError, without_user
 from condaw.base.project import Project, cache_dir
 from condaw.environment import state
 from condaw.network import pip_config, probe
@@ -22,79 +21,64 @@ FOLLOWED = ["index-url", "extra-index-url", "find-links", "no-index", "cert", "u
 FOLLOWED += ["channel_alias", "custom_channels", "exclude_newer", "mirrors"]
 NEEDED = 1024  # MB of free disk that an environment and the caches may take
 
-
-@dataclass
-class Check:
-    """One thing that was checked. It is ok if there is no next step."""
-
-    name: str
-    text: str
-    next_step: str = ""
-
-    def __post_init__(self) -> None:
-        home = os.path.expanduser("~")  # noqa: PTH111 - this one never fails
-        self.text = redacted(self.text).replace(home, "~")
-        self.next_step = redacted(self.next_step).replace(home, "~")
-        self.ok = not self.next_step
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.text}" + (f"; next: {self.next_step}" if self.next_step else "")
+Check = tuple[str, str, str]
+"""What was checked, what was found, and the next step: empty if all is well."""
 
 
-def examine(project: Project) -> list[Check]:
-    """Return everything worth knowing before asking for help, in the order of its need. Each check
+def examine() -> Iterator[Check]:
+    """Yield everything worth knowing before asking for help, in the order of its need. Each check
     stands alone: what breaks one does not stop the rest."""
-    found: list[Check] = []
-    for check in (_machine, _cache, _settings, _index, _engine, _lock, _channel, _environment):
-        name = check.__name__.strip("_")
+    home = os.path.expanduser("~")  # noqa: PTH111 - this one never fails
+    checks = (_machine, _cache, _settings, _index, _engine, _lock, _channel, _environment)
+    for check in checks:
+        name, found = check.__name__.strip("_"), list[Check]()
         try:
-            found += check(project)
+            found += check(Project())
         except CannotError as error:
-            found.append(Check(name, error.cause, error.next_step))
+            found.append((name, error.cause, error.next_step))
         except Exception as error:
             step = "correct what this names"
             if isinstance(error, ImportError):  # a part is missing, or the cache is mounted noexec
                 step = "remove condaw's cache, or set CONDAW_CACHE to one where programs may run"
-            found.append(Check(name, f"{type(error).__name__}: {error}", step))
-    return found
+            found.append((name, f"{type(error).__name__}: {error}", step))
+        for name, text, step in found:
+            yield name, text.replace(home, "~"), step.replace(home, "~")
 
 
 def _machine(project: Project) -> Iterator[Check]:
     """Describe this copy of condaw and its machine; whether a proxy works is seen later."""
-    yield Check("condaw", f"{__version__} in {project.root}")
-    python = f"{platform.python_version()} at {sys.executable}, {platform.platform()}"
-    yield Check("python", python)
+    yield "condaw", f"{__version__} in {project.root}", ""
+    where = f"{platform.python_version()} at {sys.executable}, {platform.platform()}"
+    yield "python", where, ""
     proxies = urllib.request.getproxies()
     direct = proxies.pop("no", "")
     shown = [f"{scheme} through {without_user(url)}" for scheme, url in proxies.items()]
     text = ", ".join(shown) or "none is set"
-    yield Check("proxy", f"{text}; without it: {direct}" if direct else text)
+    yield "proxy", f"{text}; without it: {direct}" if direct else text, ""
     free = shutil.disk_usage(project.root).free // 1024**2
-    next_step = "" if free > NEEDED else f"make room: {NEEDED} MB are needed"
-    yield Check("disk", f"{free} MB free", next_step)
+    step = "" if free > NEEDED else f"make room: {NEEDED} MB are needed"
+    yield "disk", f"{free} MB free", step
 
 
 def _cache(_: Project) -> Iterator[Check]:
     folder = cache_dir()
-    # Of Path, exists() raises PermissionError in a folder of another user.
-    exists = os.path.exists
-    good = os.access(next(path for path in (folder, *folder.parents) if exists(path)), os.W_OK)
+    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    good = os.access(there, os.W_OK)
     step = "" if good else "make it writable, or set CONDAW_CACHE to another folder"
-    yield Check("cache", str(folder) if good else f"{folder} cannot be written", step)
+    yield "cache", str(folder) if good else f"{folder} cannot be written", step
 
 
 def _settings(_: Project) -> Iterator[Check]:
     """Name the settings of pip, conda and rattler that are in force, each with its place."""
     places = {name: place for name, (_, place) in pip_config.placed_settings().items()}
-    if _fetched():
-        engine.load(engine.ENGINE)
+    if _loaded():
         from condaw.network import channels
 
         places |= {name: str(file) for name, (_, file) in channels.condarc().items()}
         for file in channels.config().loaded_from:
             places["mirrors"] = str(file)
     found = [f"{name} from {places[name]}" for name in FOLLOWED if name in places]
-    yield Check("settings", ", ".join(found) or "none of pip, conda or rattler")
+    yield "settings", ", ".join(found) or "none of pip, conda or rattler", ""
 
 
 def _index(project: Project) -> Iterator[Check]:
@@ -106,43 +90,46 @@ def _index(project: Project) -> Iterator[Check]:
         found = re.search(r"url: (https?://[^/\s]+/)\S+\.whl\b", lock)
         url = found[1] if found else None
     if url and "no-index" not in settings:
-        yield Check("index", *probe.ask(url))
+        yield "index", *probe.ask(url)
 
 
 def _engine(_: Project) -> Iterator[Check]:
-    place = "in this Python" if engine.importable(engine.ENGINE) else engine.folder(engine.ENGINE)
-    missing = "" if _fetched() else "run: python -m condaw create"
-    yield Check("engine", "not fetched yet" if missing else str(place), missing)
+    if engine.importable(engine.ENGINE):
+        yield "engine", "in this Python", ""
+    elif (folder := engine.folder(engine.ENGINE)).is_dir():
+        yield "engine", str(folder), ""
+    else:
+        yield "engine", "not fetched yet", "run: python -m condaw create"
 
 
-def _fetched() -> bool:
-    """Return whether the engine is there: without it, nothing can read a lock or .condarc."""
-    return engine.importable(engine.ENGINE) or engine.folder(engine.ENGINE).is_dir()
+def _loaded() -> bool:
+    """Load the engine if it is there; return False if not: nothing can read a lock or .condarc."""
+    if there := engine.importable(engine.ENGINE) or engine.folder(engine.ENGINE).is_dir():
+        engine.load(engine.ENGINE)
+    return there
 
 
 def _lock(project: Project) -> Iterator[Check]:
-    if not _fetched():
+    if not _loaded():
         return
-    engine.load(engine.ENGINE)
     from condaw.lockfile import package, reader, satisfies
 
     packages = reader.locked_packages(project)
     unmet = "; ".join(satisfies.unmet(project, packages))
     text = f"{len(packages)} packages for {package.this_platform()}"
-    yield Check("lock", unmet or text, "run: python -m condaw lock" if unmet else "")
+    yield "lock", unmet or text, "run: python -m condaw lock" if unmet else ""
 
 
 def _channel(project: Project) -> Iterator[Check]:
-    if not _fetched():
+    if not _loaded():
         return
     from condaw.lockfile import environment_yml
     from condaw.network import channels
 
     for url in environment_yml.channel_urls(project):
-        place = f"{channels.fetched_from(url)}/noarch/repodata.json"
-        yield Check("channel", *probe.ask(place))
+        yield "channel", *probe.ask(f"{channels.fetched_from(url)}/noarch/repodata.json")
 
 
 def _environment(_: Project) -> Iterator[Check]:
     word, reason = state.state()
-    yield Check("environment", f"{word}: {reason}", state.next_step(word))
+    yield "environment", f"{word}: {reason}", state.next_step(word)

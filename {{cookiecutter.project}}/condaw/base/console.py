@@ -10,10 +10,7 @@ from condaw.base.errors import redacted
 TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TextIO
 
-RED, GREEN = "31", "32"
-"""Colours of ECMA-48. They only repeat what the words say."""
 LONGEST = 2000  # characters of one message
 
 CONDAW = "python -m condaw"  # as texts have it; printed as it was started
@@ -31,15 +28,15 @@ def tolerate_any_letter() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def note(text: str, colour: str = "") -> None:
+def note(text: str) -> None:
     """Print what is going on, unless quiet."""
     if not quiet:
-        warn(text, colour)
+        warn(text)
 
 
-def warn(text: str, colour: str = "") -> None:
+def warn(text: str) -> None:
     """Print `text` even when quiet."""
-    print(f"{painted('condaw:', colour, sys.stderr)} {plain(text)}", file=sys.stderr, flush=True)
+    print(f"condaw: {plain(text)}", file=sys.stderr, flush=True)
 
 
 def plain(text: str) -> str:
@@ -74,17 +71,16 @@ def on_terminal() -> bool:
 def waiting(text: str) -> "Iterator[None]":
     """Say on a terminal, from the third second on, how long `text` has been going on."""
     import threading
-    import time
 
-    stream, began, ended = sys.stderr, time.monotonic(), threading.Event()
+    stream, ended = sys.stderr, threading.Event()
 
     def draw() -> None:
-        pause = 2.0
-        while not ended.wait(pause):
-            seconds = f"{time.monotonic() - began:.0f} s"
-            print(f"\rcondaw: {text}: {seconds}\x1b[K", end="", file=stream, flush=True)
-            pause = 0.5
-        print("\r\x1b[K" if pause < 1 else "", end="", file=stream, flush=True)
+        seconds = 2
+        if not ended.wait(seconds):
+            while not ended.wait(1):
+                seconds += 1
+                print(f"\rcondaw: {text}: {seconds} s\x1b[K", end="", file=stream, flush=True)
+            print("\r\x1b[K", end="", file=stream, flush=True)
 
     thread = threading.Thread(target=draw, daemon=True)
     if on_terminal():
@@ -95,12 +91,3 @@ def waiting(text: str) -> "Iterator[None]":
         ended.set()
         if thread.ident:
             thread.join()
-
-
-def painted(text: str, colour: str, stream: "TextIO") -> str:
-    """Return `text` in `colour` if `stream` is a terminal and the user does not say otherwise.
-    Sources: no-color.org, force-color.org."""
-    able = stream.isatty() and os.environ.get("TERM") != "dumb"
-    able = able and (os.name != "nt" or "WT_SESSION" in os.environ)
-    wanted = not os.environ.get("NO_COLOR") and (os.environ.get("FORCE_COLOR") or able)
-    return f"\x1b[{colour}m{text}\x1b[m" if colour and wanted else text

@@ -12,7 +12,7 @@ from condaw.base.errors import CannotError
 class Project:
     """A project folder, with the paths of what is in it; all are absolute."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path = Path(layout.ROOT)) -> None:
         self.root = root
         self.environment_yml = root / layout.ENVIRONMENT
         self.lock_file = root / layout.LOCK

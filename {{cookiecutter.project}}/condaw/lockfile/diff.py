@@ -1,4 +1,4 @@
-"""What differs between two locks: as text for people, as Markdown for a pull request."""
+"""What differs between two locks, as data and as text."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -51,18 +51,6 @@ def as_text(changes: Sequence[Change]) -> str:
         step = " -> ".join(filter(None, [change.old, change.new]))
         where = "" if change.everywhere else f"  ({', '.join(change.platforms)})"
         lines.append(f"{signs[change.kind]} {change.name} {step}{where}")
-    return "\n".join([*lines, _count(changes)])
-
-
-def as_markdown(changes: Sequence[Change]) -> str:
-    """Return the changes as a table for a pull request."""
-    rows = ["", "| package | from | to | platforms |", "|---|---|---|---|"]
-    for change in changes:
-        where = "all" if change.everywhere else ", ".join(change.platforms)
-        rows.append(f"| {change.name} | {change.old or ''} | {change.new or ''} | {where} |")
-    return "\n".join([f"conda-lock.yml: {_count(changes)}", *(rows if changes else [])])
-
-
-def _count(changes: Sequence[Change]) -> str:
     kinds = Counter(change.kind for change in changes)
-    return ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds)) or "nothing changed"
+    count = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds)) or "nothing changed"
+    return "\n".join([*lines, count])
