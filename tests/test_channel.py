@@ -162,18 +162,29 @@ def test_a_channel_that_exists_is_found_without_heavy_imports(channel: Path) -> 
     assert not imported & {"rattler", "installer", "packaging", "conda_package_streaming"}
 
 
-def test_two_builders_make_one_channel_after_one_that_was_killed(
+def test_two_builders_make_one_channel_after_one_that_was_killed_with_byte_code_all_the_same(
     channel: Path, tmp_path: Path
 ) -> None:
     (tmp_path / f"{channel.name}.part" / "output" / "noarch").mkdir(parents=True)
     command = [sys.executable, str(TOOL), "--output", str(tmp_path)]
-    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    elsewhere = {**NO_BYTE_CODE, "PYTHONPYCACHEPREFIX": str(tmp_path / "pycache")}
+    builders = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=elsewhere)
+        for _ in range(2)
+    ]
     assert {builder.communicate()[0].strip() for builder in builders} == {
         str(tmp_path / channel.name)
     }
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [channel.name]
     again = {path.name for path in (tmp_path / channel.name).glob("*/*.conda")}
     assert again == {path.name for path in channel.glob("*/*.conda")}
+
+
+def test_the_python_has_byte_code_for_each_module_that_names_no_prefix(prefix: Path) -> None:
+    library = prefix / "lib" / PYTHON
+    modules = {path.stem for path in library.glob("*.py") if "_sysconfigdata" not in path.name}
+    compiled = {path.name.split(".")[0] for path in (library / "__pycache__").iterdir()}
+    assert compiled >= modules
 
 
 @pytest.mark.slow  # it packs a Python meanwhile
