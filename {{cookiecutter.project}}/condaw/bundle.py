@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from condaw import engine
 from condaw.base import console, process
 from condaw.base.errors import FULL, CannotError, next_step_after
+from condaw.base.files import sha256_of
 from condaw.base.layout import LOCK
 from condaw.base.project import Project
-from condaw.base.sha256 import sha256_of
 from condaw.network import pip_config
 
 if TYPE_CHECKING:

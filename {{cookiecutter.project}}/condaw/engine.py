@@ -6,20 +6,19 @@ if this Python holds them already, else from a folder that pip fills once.
 
 import hashlib
 import importlib.util
-import os
-import platform
 import re
 import shutil
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from condaw.base import process
 from condaw.base.console import note, waiting
 from condaw.base.errors import CannotError, next_step_after
 from condaw.base.file_lock import of_cache
+from condaw.base.files import rename
 from condaw.base.project import cache_dir, own_cache, unwritable_cache
-from condaw.base.rename import rename
 from condaw.network import pip_config
 
 ENGINE = Path(__file__).with_name("engine.txt")
@@ -30,6 +29,7 @@ CONTENT = {
     RELOCK: "conda-lock, for solving",
     AUDIT: "pixi-sbom, for asking",
 }
+FITTING = ", use a 64-bit Python on Linux with glibc (not Alpine), macOS or Windows"
 
 
 def load(*requirement_files: Path) -> None:
@@ -41,15 +41,11 @@ def load(*requirement_files: Path) -> None:
 
 def importable(requirements: Path) -> bool:
     """Return whether this interpreter holds each package in exactly the pinned version."""
-    pins = re.findall(r"^([\w.-]+)==(\S+) \\$", requirements.read_text(encoding="utf-8"), re.M)
-    found: dict[str, str] = {}
-    # By the names of folders: each command starts here, and importlib.metadata takes 25 ms.
-    for place in sys.path:
-        # NAME-VERSION.dist-info (PyPA specification, recording installed projects).
-        for info in Path(place).glob("*.dist-info"):
-            name, _, version = info.stem.partition("-")
-            found.setdefault(_normalized(name), version)  # the first one is what is imported
-    return all(found.get(_normalized(name)) == version for name, version in pins)
+    pins = re.findall(r"^([\w.-]+==\S+) \\$", requirements.read_text(encoding="utf-8"), re.M)
+    # By the names of folders, NAME-VERSION.dist-info (PyPA specification, recording installed
+    # projects): each command starts here, and importlib.metadata takes 25 ms.
+    infos = (info for place in sys.path for info in Path(place).glob("*.dist-info"))
+    return set(map(_normalized, pins)) <= {_normalized(info.stem) for info in infos}
 
 
 def folder(requirements: Path) -> Path:
@@ -70,56 +66,38 @@ def pip() -> list[str]:
 
 def not_fetched(what: str, output: str) -> CannotError:
     """Return the error to raise when the program that printed `output` could not fetch `what`."""
-    step = next_step_after(output, "check the network, the proxy and pip's index settings")
+    otherwise = "check the network, the proxy and pip's index settings"
+    if "No matching distribution" in output:
+        otherwise += FITTING
     cause = f"{what} could not be fetched: {process.last_line(output)}"
-    return CannotError(cause, f"{step}, and run the command again")
+    return CannotError(cause, f"{next_step_after(output, otherwise)}, and run the command again")
 
 
 def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return re.sub(r"[-_.=]+", "-", name).lower()
 
 
 def fetched(requirements: Path) -> Path:
     """Return the folder of `requirements`, filled if it was not there yet."""
     target = folder(requirements)
-    if target.is_dir():
-        own_cache()
+    if own_cache() and target.is_dir():
         return target
-    _refuse_unfit_machine()
-    # An installer that outlives its killed condaw goes on writing into the folder of that one.
-    staging = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         with of_cache("engine"):
             if target.is_dir():
                 return target  # another process was first
             what = f"fetching {CONTENT[requirements]}"
             note(f"{what}, once for all projects with this Python, into {target}")
-            for left in target.parent.glob(f"{target.name}.*.part"):
+            for left in target.parent.glob("*.part"):
                 shutil.rmtree(left, ignore_errors=True)
-            try:
-                with waiting(what):
-                    _install(requirements, staging)
-                rename(staging, target)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+            # Its name is new: an installer that outlives its killed condaw goes on writing.
+            part = tempfile.TemporaryDirectory(".part", dir=cache_dir(), ignore_cleanup_errors=True)
+            with waiting(what), part as staging:
+                _install(requirements, Path(staging))
+                rename(Path(staging), target)
     except OSError as error:
         raise unwritable_cache(error) from None
     return target
-
-
-def _refuse_unfit_machine() -> None:
-    """Raise CannotError where neither the engine nor Python is built for this machine."""
-    machine = platform.machine().lower()
-    if sys.maxsize < 1 << 32:
-        problem = "this Python is a 32-bit program"
-    elif machine not in ("x86_64", "amd64", "aarch64", "arm64"):
-        problem = f"no conda packages fit a processor of the kind {machine}"
-    elif sys.platform == "linux" and "CS_GNU_LIBC_VERSION" not in os.confstr_names:
-        problem = "this system has musl as its C library, and conda packages need glibc"
-    else:
-        return
-    systems = "Linux with glibc (Debian, not Alpine), macOS or Windows, on x86-64 or arm64"
-    raise CannotError(problem, f"use a 64-bit Python on {systems}")
 
 
 def _install(requirements: Path, target: Path) -> None:

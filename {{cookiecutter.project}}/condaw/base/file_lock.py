@@ -4,6 +4,7 @@ Of the standard library alone, since the libraries themselves are fetched under 
 """
 
 import contextlib
+import itertools
 import os
 import sys
 import time
@@ -13,27 +14,24 @@ from typing import IO
 
 from condaw.base import console
 from condaw.base.errors import RETRY, CannotError
-from condaw.base.project import cache_dir, own_cache, unwritable_cache
+from condaw.base.project import cache_dir, own_cache
 
-WAIT = 3600  # seconds to wait for another condaw: as long as a large package may take to download
-PATIENCE = 2  # seconds to wait before saying so
 STEP = 0.05  # seconds between two tries
+TRIES = 40  # before it says whom it waits for: two seconds
 BYTE = 1 << 30  # the byte that Windows locks: nobody else can read it, so it is not of the text
-
-clock = time.monotonic
 
 
 @contextlib.contextmanager
 def exclusive(file: Path, subject: object) -> Iterator[None]:
-    """Hold a lock on `file`, which guards `subject`, against other condaw processes. The file names
-    its holder. Raises CannotError if another one holds it for longer than WAIT, or if the file
-    cannot be opened."""
+    """Hold a lock on `file`, which guards `subject`, against other condaw processes, as soon as no
+    other holds it. The file names its holder. Raises CannotError if it cannot be opened."""
     with _opened(file) as lock:
-        if not _acquired(lock, PATIENCE):
-            console.note(f"waiting for {_holder(file)}, which works on {subject}")
-            if not _acquired(lock, WAIT):
-                cause = f"{_holder(file)} has been working on {subject} for more than {WAIT} s"
-                raise CannotError(cause, "stop it, and run the command again")
+        tries = itertools.count()
+        while not _locked(lock):
+            if next(tries) == TRIES:
+                holder = file.read_text(encoding="utf-8") or "another condaw"
+                console.note(f"waiting for {holder}, which works on {subject}")
+            time.sleep(STEP)
         command = " ".join(["condaw", *sys.argv[1:]])
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         with contextlib.suppress(OSError):  # a full disk is no reason to stop here
@@ -54,40 +52,28 @@ def of_cache(name: str) -> contextlib.AbstractContextManager[None]:
 
 def _opened(file: Path) -> IO[str]:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(exist_ok=True)
         return file.open("a+", encoding="utf-8")
     except OSError as error:
-        if file.is_relative_to(cache_dir()):
-            raise unwritable_cache(error) from None
         with contextlib.suppress(OSError):  # it may be root's, after a sudo: reading is enough
             return file.open(encoding="utf-8")
         cause = f"{file} cannot be written: {error.strerror}"
         raise CannotError(cause, f"make its folder writable, and {RETRY}") from None
 
 
-def _acquired(file: IO[str], seconds: float) -> bool:
-    """Lock `file` until it is closed; return False if another process holds it for `seconds`.
+def _locked(file: IO[str]) -> bool:
+    """Lock `file` until it is closed; return False if another process holds it.
     Sources: flock(2); Microsoft's C run-time library, _locking."""
-    end = clock() + seconds
-    while True:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
+    try:
+        if sys.platform == "win32":
+            import msvcrt
 
-                os.lseek(file.fileno(), BYTE, os.SEEK_SET)
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
+            os.lseek(file.fileno(), BYTE, os.SEEK_SET)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
 
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError:
-            if clock() > end:
-                return False
-        time.sleep(STEP)
-
-
-def _holder(file: Path) -> str:
-    with contextlib.suppress(OSError):
-        return file.read_text(encoding="utf-8") or "another condaw"
-    return "another condaw"
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

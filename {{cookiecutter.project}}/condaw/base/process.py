@@ -52,30 +52,21 @@ def run(
 
 def run_together(
     commands: Sequence[Sequence[str]], *, env: Mapping[str, str], cwd: Path
-) -> list[tuple[str, int | None]]:
-    """Run `commands` at the same time, and return the output and the exit code of each; for one
-    that cannot be started, why, and None."""
+) -> list[tuple[str, int]]:
+    """Run `commands` at the same time, and return the output and the exit code of each. Raises
+    OSError if one cannot be started. None of them outlives this, also after Ctrl-C."""
+    from contextlib import ExitStack
     from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
-    children: list[Popen[bytes] | OSError] = []
-    try:
-        for command in commands:
-            words = resolved(command, env)
-            try:
-                child = Popen(words, env=env, cwd=cwd, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
-                children.append(child)
-            except OSError as error:
-                children.append(error)
-        return [
-            (str(child.strerror), None)
-            if isinstance(child, OSError)
-            else (child.communicate()[0].decode("utf-8", "replace"), child.returncode)
-            for child in children
-        ]
-    finally:  # also after Ctrl-C
-        for started in children:
-            if isinstance(started, Popen):
-                started.kill()
+    children = []
+    with ExitStack() as stack:
+        for each in commands:
+            words = resolved(each, env)
+            child = Popen(words, env=env, cwd=cwd, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
+            stack.callback(child.kill)
+            children.append(child)
+        outputs = [child.communicate()[0].decode("utf-8", "replace") for child in children]
+    return [(output, child.returncode) for output, child in zip(outputs, children, strict=True)]
 
 
 def attached(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> int:

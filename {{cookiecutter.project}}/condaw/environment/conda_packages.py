@@ -11,8 +11,8 @@ from rattler import PackageCache, Subdir, ValidationMode
 
 from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import of_cache
+from condaw.base.files import sha256_of
 from condaw.base.project import cache_dir
-from condaw.base.sha256 import sha256_of
 from condaw.environment import letter_case
 from condaw.environment.progress import Progress
 from condaw.lockfile.package import Package

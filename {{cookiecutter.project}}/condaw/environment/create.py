@@ -13,8 +13,8 @@ from pathlib import Path
 from condaw.base import console
 from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import exclusive
+from condaw.base.files import rename
 from condaw.base.project import Project, cache_dir
-from condaw.base.rename import rename
 from condaw.environment import conda_packages, pypi_packages, snapshot, state, swap, verify
 from condaw.environment.conda_meta import complete_records, protect
 from condaw.environment.findings import Finding

@@ -15,8 +15,8 @@ from packaging.utils import canonicalize_name
 
 from condaw.base import process
 from condaw.base.errors import RETRY, CannotError, next_step_after
+from condaw.base.files import sha256_of
 from condaw.base.project import Project, cache_dir, python_in, table
-from condaw.base.sha256 import sha256_of
 from condaw.environment.prefix import wheels
 from condaw.lockfile.package import Package
 from condaw.network import pip_config

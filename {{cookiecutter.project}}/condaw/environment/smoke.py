@@ -19,12 +19,15 @@ def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
     findings = _python(project.prefix, packages)
     env = activation.variables(project.prefix)
     commands = smoke_commands(project)
-    ended = process.run_together(commands, env=env, cwd=project.root)
+    try:
+        ended = process.run_together(commands, env=env, cwd=project.root)
+    except OSError as error:
+        text = f"smoke in [tool.condaw] cannot be started: {error}"
+        return [*findings, Finding(Kind.SMOKE_FAILED, text)]
     for command, (output, code) in zip(commands, ended, strict=True):
         if code != 0:
-            reason = output if code is None else f"exit code {code}: {process.last_line(output)}"
-            line = shlex.join(command)
-            text = f"`{line}` in smoke of [tool.condaw] failed with {reason}"
+            line, said = shlex.join(command), process.last_line(output)
+            text = f"`{line}` in smoke of [tool.condaw] failed with exit code {code}: {said}"
             text += f"; to see more: python -m condaw run -- {line}"
             findings.append(Finding(Kind.SMOKE_FAILED, text))
     return findings

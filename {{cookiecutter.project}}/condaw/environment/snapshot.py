@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from condaw.base.files import sha256_of
 from condaw.base.layout import META
-from condaw.base.sha256 import sha256_of
 from condaw.environment.prefix import wheels
 
 NAME = f"{META}/condaw.manifest"  # not a `.json`: conda reads each of those as a record

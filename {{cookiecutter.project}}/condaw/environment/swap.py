@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from condaw.base import console
+from condaw.base.files import rename
 from condaw.base.layout import META
 from condaw.base.project import Project
-from condaw.base.rename import rename
 from condaw.environment.state import MARK
 
 TRIES = 100  # to remove a folder

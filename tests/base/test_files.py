@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from condaw.base import rename
+from condaw.base import files
 
 
 def held_open(monkeypatch: pytest.MonkeyPatch, times: int, winerror: int) -> list[float]:
@@ -21,8 +21,8 @@ def held_open(monkeypatch: pytest.MonkeyPatch, times: int, winerror: int) -> lis
         raise error
 
     monkeypatch.setattr(Path, "rename", refuse)
-    monkeypatch.setattr(rename, "clock", lambda: sum(waits))
-    monkeypatch.setattr(rename, "sleep", waits.append)
+    monkeypatch.setattr(files, "clock", lambda: sum(waits))
+    monkeypatch.setattr(files, "sleep", waits.append)
     return waits
 
 
@@ -32,7 +32,7 @@ def test_it_waits_for_a_program_that_holds_a_file_open(
 ) -> None:
     waits = held_open(monkeypatch, 3, winerror)
     (tmp_path / "one").mkdir()
-    rename.rename(tmp_path / "one", tmp_path / "two")
+    files.rename(tmp_path / "one", tmp_path / "two")
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
     assert len(waits) == 3
 
@@ -40,8 +40,8 @@ def test_it_waits_for_a_program_that_holds_a_file_open(
 def test_it_gives_up_after_some_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = held_open(monkeypatch, 10**6, 5)
     with pytest.raises(PermissionError):
-        rename.rename(tmp_path / "one", tmp_path / "two")
-    assert rename.PATIENCE <= sum(waits) < 2 * rename.PATIENCE
+        files.rename(tmp_path / "one", tmp_path / "two")
+    assert files.PATIENCE <= sum(waits) < 2 * files.PATIENCE
 
 
 def test_what_waiting_does_not_help_is_raised_at_once(
@@ -49,5 +49,5 @@ def test_what_waiting_does_not_help_is_raised_at_once(
 ) -> None:
     waits = held_open(monkeypatch, 1, 183)
     with pytest.raises(PermissionError):
-        rename.rename(tmp_path / "one", tmp_path / "two")
+        files.rename(tmp_path / "one", tmp_path / "two")
     assert waits == []
