@@ -90,7 +90,10 @@ def machine(shared: Path, template: Path, tmp_path: Path) -> Machine:
 
 @pytest.fixture(scope="session")
 def locked(shared: Path, template: Path, channel: Path) -> Path:
-    """A project of the embedded channel, locked, without an environment: to be copied."""
+    """A project of the embedded channel, locked, without an environment: to be copied.
+
+    It has no smoke commands, which take most of the time of `create`.
+    """
     folder = shared / "locked"
     machine = Machine(shared / "home", shared / "cache", template)
     with FileLock(shared / "locked.lock"):
@@ -100,6 +103,7 @@ def locked(shared: Path, template: Path, channel: Path) -> Path:
             assert baked.returncode == 0, baked.stderr
             done = machine.condaw(shared / "demo", "lock", "--pin")
             assert done.returncode == 0, done.stderr
+            harm.smoke(shared / "demo")
             (shared / "demo").rename(folder)
     return folder
 
@@ -123,7 +127,7 @@ SMALL = {"python", "python_abi", "iniconfig", "mdurl", "textfsm"}
 
 @pytest.fixture(scope="session")
 def small_locked(locked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A locked project that needs little but Python, and no smoke command: to be copied."""
+    """A locked project that needs little but Python: to be copied."""
     project = Path(shutil.copytree(locked, tmp_path_factory.mktemp("small") / "demo"))
     lock, source = project / "conda-lock.yml", project / "environment.yml"
     document = yaml.safe_load(lock.read_text(encoding="utf-8"))
@@ -134,7 +138,7 @@ def small_locked(locked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     source.write_text(yaml.safe_dump(document), encoding="utf-8")
     pyproject = project / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
-    text = re.sub(r"(?m)^(smoke|dependencies) = .*$", r"\1 = []", text)
+    text = re.sub(r"(?m)^dependencies = .*$", "dependencies = []", text)
     pyproject.write_text(text, encoding="utf-8")
     return project
 
@@ -185,11 +189,13 @@ def shown(
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bare(shared: Path) -> Path:
     """A Python with pip and nothing else, as on a new colleague's machine."""
-    folder = tmp_path_factory.mktemp("bare")
-    venv.create(folder, with_pip=True)
-    return folder / "bin" / "python"
+    python = shared / "bare" / "bin" / "python"
+    with FileLock(shared / "bare.lock"):
+        if not python.exists():
+            venv.create(shared / "bare", with_pip=True)
+    return python
 
 
 @pytest.fixture

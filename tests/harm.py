@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import threading
 import time
 from contextlib import suppress
@@ -58,6 +60,15 @@ def point(project: Path, old: str, new: str) -> None:
     for name in ("environment.yml", "conda-lock.yml"):
         path = project / name
         path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+def smoke(project: Path, *commands: list[str]) -> None:
+    """Write these smoke commands into pyproject.toml."""
+    path = project / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    text, count = re.subn(r"(?m)^smoke = .*$", f"smoke = {json.dumps(commands)}", text)
+    assert count == 1
+    path.write_text(text, encoding="utf-8")
 
 
 def archive(channel: Path, name: str) -> Path:

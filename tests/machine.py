@@ -12,8 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# Settings of the person who runs the tests. Without byte-code every start takes half a second more.
-FOREIGN = ("CONDA", "MAMBA", "COOKIECUTTER", "RATTLER", "VIRTUAL_ENV", "PYTHONDONTWRITE")
+# Settings of the person who runs the tests, and of make. Each project has its byte-code beside it:
+# without that, every start takes half a second more.
+FOREIGN = ("CONDA", "MAMBA", "COOKIECUTTER", "RATTLER", "VIRTUAL_ENV", "PYTHON")
 
 Result = subprocess.CompletedProcess[str]
 
@@ -42,7 +43,6 @@ class Machine:
             "USERPROFILE": str(self.home),
             "CONDAW_CACHE": str(self.cache),
             "TMPDIR": str(self.temporary),
-            "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
             "COLUMNS": "100",
         }
         return {**kept, **own, **self.extra}

@@ -34,17 +34,6 @@ def bundle(shared: Path, template: Path, locked: Path) -> Path:
 
 
 @pytest.fixture
-def silent(project: Path) -> Path:
-    """A project whose smoke command needs no SSH server on loopback, which may be down as well."""
-    pyproject = project / "pyproject.toml"
-    lines = pyproject.read_text(encoding="utf-8").splitlines()
-    quiet = 'smoke = [["python", "-c", "import netmiko, cryptography"]]'
-    lines = [quiet if line.startswith("smoke = ") else line for line in lines]
-    pyproject.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return project
-
-
-@pytest.fixture
 def far(machine: Machine, tmp_path: Path) -> Machine:
     """A machine on which nothing was ever fetched."""
     return replace(machine, cache=tmp_path / "cache")
@@ -59,9 +48,10 @@ def without_network(*command: str | Path) -> list[str | Path]:
 
 
 def test_an_environment_is_made_from_it_without_a_network(
-    silent: Path, bundle: Path, far: Machine, tmp_path: Path
+    project: Path, bundle: Path, far: Machine, tmp_path: Path
 ) -> None:
-    elsewhere = silent.rename(tmp_path / "another place")
+    harm.smoke(project, ["python", "-c", "import netmiko, cryptography"])
+    elsewhere = project.rename(tmp_path / "another place")
     done = far.run(
         *without_network(BASE, "-m", "condaw", "create", "--bundle", bundle), cwd=elsewhere
     )
@@ -86,27 +76,27 @@ def without_pip(tmp_path: Path) -> dict[str, str]:
 
 
 def test_it_brings_its_own_installer_where_python_has_none(
-    silent: Path, bundle: Path, far: Machine, without_pip: dict[str, str]
+    project: Path, bundle: Path, far: Machine, without_pip: dict[str, str]
 ) -> None:
     command = without_network(BASE, "-m", "condaw", "create", "--bundle", bundle)
-    done = far.run(*command, cwd=silent, **without_pip)
+    done = far.run(*command, cwd=project, **without_pip)
     assert done.returncode == 0, done.stderr
     # The wheels stay, and the bundle may go.
-    with (silent / "pyproject.toml").open("a", encoding="utf-8") as out:
+    with (project / "pyproject.toml").open("a", encoding="utf-8") as out:
         out.write("# later\n")
     again = without_network(BASE, "-m", "condaw", "create")
     shutil.rmtree(far.cache / "uv")
     [wheel] = (far.cache / "wheels").glob("scp-*.whl")
     content = wheel.read_bytes()
-    done = far.run(*again, cwd=silent, **without_pip)
+    done = far.run(*again, cwd=project, **without_pip)
     assert done.returncode == 0, done.stderr
     # One that was damaged there is not used.
     wheel.write_bytes(content[:-9] + bytes(9))
     shutil.rmtree(far.cache / "uv")
-    done = far.run(*again, "--repair", cwd=silent, **without_pip)
+    done = far.run(*again, "--repair", cwd=project, **without_pip)
     assert done.returncode == 3
     assert "the PyPI packages could not be installed: " in done.stderr
-    done = far.run(*again, "--repair", "--bundle", bundle, cwd=silent, **without_pip)
+    done = far.run(*again, "--repair", "--bundle", bundle, cwd=project, **without_pip)
     assert done.returncode == 0, done.stderr
     assert wheel.read_bytes() == content
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from condaw.environment import swap
-from harm import Resuming, assert_tidy, assert_told, point
+from harm import Resuming, assert_tidy, assert_told, point, smoke
 from loopback import served
 from machine import Machine
 
@@ -162,11 +162,9 @@ if new.exists():
 def test_an_environment_that_is_replaced_during_verify_is_looked_at_again(
     small: Path, machine: Machine
 ) -> None:
-    pyproject, lock = small / "pyproject.toml", small / "conda-lock.yml"
+    lock = small / "conda-lock.yml"
     (small / "replaces.py").write_text(REPLACES, encoding="utf-8")
-    smoke = f'smoke = [["python", "replaces.py", "{sys.executable}"]]'
-    text = pyproject.read_text(encoding="utf-8").replace("smoke = []", smoke)
-    pyproject.write_text(text, encoding="utf-8")
+    smoke(small, ["python", "replaces.py", sys.executable])
     assert machine.condaw(small, "create").returncode == 0
     document = yaml.safe_load(lock.read_text(encoding="utf-8"))
     packages = [entry for entry in document["package"] if entry["name"] != "iniconfig"]

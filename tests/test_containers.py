@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harm import smoke
 from machine import Machine
 from test_template import jsonc
 
@@ -123,6 +124,7 @@ def test_hadolint_passes_the_dockerfile(locked: Path, machine: Machine) -> None:
 def test_the_image_holds_a_working_environment_and_nothing_that_made_it(
     project: Path, folder: Path, cache: Path
 ) -> None:
+    smoke(project, ["ssh-uptime", "--self-test"], ["python", "-c", "import netmiko"])
     image, env, entrypoint = build(project, folder, cache)
     assert sorted(path.name for path in image.iterdir()) == [".conda", "src"]
     run([str(image / ".conda/bin" / entrypoint[0]), "--self-test"], image, 1000, **env)

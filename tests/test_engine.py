@@ -23,14 +23,6 @@ LOAD = "from condaw import engine; engine.load(engine.ENGINE); import rattler, y
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with pip and nothing else, as on a new colleague's machine."""
-    folder = tmp_path_factory.mktemp("bare")
-    venv.create(folder, with_pip=True)
-    return folder / "bin" / "python"
-
-
-@pytest.fixture(scope="module")
 def without_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("without-pip")
     venv.create(folder, with_pip=False)

@@ -437,6 +437,11 @@ PUT: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
+def tree(folder: Path) -> list[Path]:
+    """All that is in a folder, less the byte-code of condaw."""
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
 @pytest.mark.parametrize("name", [".conda", ".conda.part", ".conda.old"])
 def test_what_condaw_did_not_make_stays_as_it_is(
     name: str, small: Path, machine: Machine, tmp_path: Path
@@ -447,10 +452,10 @@ def test_what_condaw_did_not_make_stays_as_it_is(
         (mine / "bin").mkdir(parents=True)
         (mine / "bin" / "python").write_text("precious", encoding="utf-8")
         put(small / name, mine)
-        before = sorted(os.walk(small)), sorted(os.walk(mine))
+        before = tree(small), tree(mine)
         done = machine.condaw(small, "create")
         assert_told(done, f"{small / name} was not made by condaw", "move it away")
-        assert (sorted(os.walk(small)), sorted(os.walk(mine))) == before
+        assert (tree(small), tree(mine)) == before
         (small / name).rename(tmp_path / f"{what} that stayed")
 
 
