@@ -146,7 +146,7 @@ def test_an_edit_that_cannot_be_solved_changes_nothing(
         (text, ["add", "app"], "line 14: found `app`, expected each package only once"),
         (text, ["remove", "lib"], "lib is not asked for in environment.yml"),
         (text, ["remove", "--pip", "tool"], "tool is not asked for in environment.yml"),
-        (flow, ["add", "app"], "does not have each package on a line of its own"),
+        (flow, ["add", "app"], "does not have each item on a line of its own"),
     ):
         write(project, start, url)
         done = machine.condaw(project, *words)

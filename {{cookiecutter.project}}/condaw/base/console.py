@@ -68,7 +68,7 @@ def on_terminal() -> bool:
 
 
 @contextlib.contextmanager
-def waiting(text: str) -> "Iterator[None]":
+def waiting(text: object) -> "Iterator[None]":
     """Say on a terminal, from the third second on, how long `text` has been going on."""
     import threading
 

@@ -31,6 +31,10 @@ BATCH = f"""\
 """cmd reads scripts in the console's code page, and packages write theirs in UTF-8."""
 POWERSHELL = r"\\(Windows)?PowerShell\\Modules\\?"
 """How the first entry of PSModulePath ends where PowerShell has put the user's own folder there."""
+PROMPT = """\
+$env:PATH = $env:CONDAW_PATH + ';' + $env:PATH; $condaw = $function:prompt
+function prompt { $env:CONDA_PROMPT_MODIFIER + (& $condaw) }
+"""
 
 
 def variables(prefix: Path) -> dict[str, str]:
@@ -69,7 +73,7 @@ def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
     env["CONDAW_PATH"] = os.pathsep.join(path_entries(prefix))
     if os.name == "nt":
         if "MSYSTEM" not in env:
-            return _windows_shell(prefix, env)
+            return _windows_shell(env)
         shell, entries = "bash", '$(cygpath -up "$CONDAW_PATH")'  # Git for Windows, MSYS2
     again = f'export PATH="{entries}:$PATH"\nPS1="$CONDA_PROMPT_MODIFIER$PS1"\n'
     if Path(shell).name == "bash":
@@ -84,23 +88,13 @@ def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
     return [shell, "-i"]
 
 
-def _windows_shell(prefix: Path, env: Mapping[str, str]) -> list[str]:
-    """Return the command for PowerShell if the user came from there, else for cmd.
-
-    PowerShell's own activation scripts run as text: its execution policy may forbid files.
-    """
+def _windows_shell(env: Mapping[str, str]) -> list[str]:
+    """Return the command for PowerShell if the user came from there, else for cmd."""
     first = env.get("PSMODULEPATH", "").split(";")[0]
     own = not first.lower().startswith(env.get("PROGRAMFILES", "").lower())
     if not (found := own and re.search(f"{POWERSHELL}$", first, re.I)):
         return [env.get("COMSPEC", "cmd.exe")]
-    lines = []
-    for script in sorted((prefix / "etc" / "conda" / "activate.d").glob("*.ps1")):
-        path = str(script).replace("'", "''")
-        text = f"Get-Content -Raw -Encoding UTF8 -LiteralPath '{path}'"
-        lines.append(f". ([ScriptBlock]::Create(({text})))")
-    lines += ["$env:PATH = $env:CONDAW_PATH + ';' + $env:PATH", "$condaw = $function:prompt"]
-    lines += ["function prompt { $env:CONDA_PROMPT_MODIFIER + (& $condaw) }"]
-    return ["powershell" if found[1] else "pwsh", "-NoExit", "-Command", "; ".join(lines)]
+    return ["powershell" if found[1] else "pwsh", "-NoExit", "-Command", PROMPT]
 
 
 def _own_variables(prefix: Path) -> dict[str, str]:

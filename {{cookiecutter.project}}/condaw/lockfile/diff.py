@@ -46,7 +46,7 @@ def compare(old: Sequence[LockedDependency], new: Sequence[LockedDependency]) ->
 def as_text(changes: Sequence[Change]) -> str:
     """Return a line for each change, and a count."""
     signs = {"added": "+", "removed": "-", "changed": "~"}
-    lines = []
+    lines, kinds = [], Counter(change.kind for change in changes)
     for change in changes:
         step = " -> ".join(filter(None, [change.old, change.new]))
         where = "" if change.everywhere else f"  ({', '.join(change.platforms)})"

@@ -73,9 +73,6 @@ def add(project: Project, specs: Sequence[str], *, pip: bool) -> list[diff.Chang
     last = (neighbours or known)[-1]
     start, end = _lines(text, last.start, last.end)
     before = text[start : last.start]
-    if before.strip() != "-":
-        cause = "the list in environment.yml does not have each package on a line of its own"
-        raise CannotError(cause, "write it so, or add the package by hand")
     lines = [f"{before}{spec}" for spec in specs]
     if not neighbours:
         lines = [f"{before}pip:", *(f"{' ' * len(before)}  - {spec}" for spec in specs)]
@@ -167,20 +164,18 @@ def _replaced(text: str, specs: Mapping[Entry, str]) -> str:
 
 
 def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """Return the text without these items of lists: their lines, or in [a, b] name and comma."""
-    for start, end in sorted(spans, reverse=True):
-        first, last = _lines(text, start, end)
-        before, after = text[:start].rstrip(" "), text[end:]
-        if text[first:start].strip() == "-":
-            before, after = text[:first], text[last:]
-        elif before.endswith(","):
-            before = before[:-1]
-        else:
-            after = after.lstrip(" ,")
-        text = before + after
+    """Return the text without the lines of these items of lists."""
+    for span in sorted(spans, reverse=True):
+        start, end = _lines(text, *span)
+        text = text[:start] + text[end:]
     return text
 
 
 def _lines(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the line begins that holds `start`, and where the one ends that holds `end`."""
-    return text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1) or len(text)
+    """Return where the lines of an item of a list begin and end. Raises CannotError if it is not on
+    lines of its own."""
+    first, last = text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1) or len(text)
+    if text[first:start].strip() != "-":
+        cause = "the list in environment.yml does not have each item on a line of its own"
+        raise CannotError(cause, "write it so, or change it by hand")
+    return first, last
