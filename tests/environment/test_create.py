@@ -173,17 +173,6 @@ def test_an_environment_moved_away_by_a_killed_run_is_put_back(
     assert old_environment_is_there(small_made, machine)
 
 
-def test_conda_finds_the_environment_in_its_list_once(small_made: Path, machine: Machine) -> None:
-    assert machine.condaw(small_made, "create", "--repair").returncode == 0
-    listing = (machine.home / ".conda" / "environments.txt").read_text(encoding="utf-8")
-    assert listing == f"{small_made / '.conda'}\n"
-    # A list that is not text is left as it is.
-    (machine.home / ".conda" / "environments.txt").write_bytes(b"/caf\xe9\n")
-    done = machine.condaw(small_made, "create", "--repair")
-    assert done.returncode == 0, done.stderr
-    assert (machine.home / ".conda" / "environments.txt").read_bytes() == b"/caf\xe9\n"
-
-
 def test_another_build_backend_is_fetched_and_used(small: Path, machine: Machine) -> None:
     pyproject = small / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")

@@ -215,7 +215,7 @@ def do_lock(options: argparse.Namespace) -> int:
         _parser().error("lock: use only one of --check, --update, and --upgrade or --pin")
     project = _with_engine(relock=True)
     from condaw.environment.findings import Finding, Kind
-    from condaw.lockfile import diff, edit, solve
+    from condaw.lockfile import edit, solve
 
     if options.check:
         step = "run: python -m condaw lock"
@@ -225,7 +225,7 @@ def do_lock(options: argparse.Namespace) -> int:
         changes = edit.upgrade(project) if options.upgrade else edit.pin(project)
     else:
         changes = solve.relock(project, options.update or (), upgrade=options.upgrade)
-    print(diff.as_text(changes))
+    print(changes)
     return OK
 
 
@@ -249,12 +249,12 @@ def _edited(options: argparse.Namespace) -> int:
     create = [sys.executable, "-m", "condaw", "create", *(["-q"] if options.quiet else [])]
     env = dict(os.environ)
     project = _with_engine(relock=True)
-    from condaw.lockfile import diff, edit
+    from condaw.lockfile import edit
 
     files = [file for file in (project.environment_yml, project.lock_file) if file.exists()]
     before = {file: file.read_bytes() for file in files}
     changes = getattr(edit, options.verb)(project, options.names, pip=options.pip)
-    print(diff.as_text(changes), flush=True)
+    print(changes, flush=True)
     # In a process of its own: conda-lock leaves this one changed.
     if (code := process.attached(create, env, project.root)) not in (OK, DRIFTED):
         for file, content in before.items():

@@ -4,7 +4,6 @@ Everything is put into a sibling folder, checked there, and renamed. Whoever loo
 sees the environment from before or the one from after.
 """
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -61,7 +60,6 @@ def create_environment(
             raise CannotError(cause, f"{step}, and {RETRY}") from None
         finally:
             swap.discard(project.staging)
-        _register(project.prefix)
         return findings
 
 
@@ -152,16 +150,3 @@ def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[st
         pypi_packages.forget(names)
         conda_packages.forget([p for p in packages if p.manager == "conda" and p.name in names])
     return names
-
-
-def _register(prefix: Path) -> None:
-    """Enter the environment where conda and mamba look for environments. Source: conda's
-    `conda/core/envs_manager.py`, register_env. Without a home that can be written, or with a list
-    that cannot be read, it is left out."""
-    with contextlib.suppress(OSError, RuntimeError, UnicodeDecodeError):
-        listing = Path.home() / ".conda" / "environments.txt"
-        known = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
-        if str(prefix) not in known:
-            listing.parent.mkdir(exist_ok=True)
-            with listing.open("a", encoding="utf-8") as out:
-                out.write(f"{prefix}\n")

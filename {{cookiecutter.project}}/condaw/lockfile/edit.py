@@ -25,7 +25,7 @@ EXACT = re.compile(rf"({BARE.pattern})\s*==\s*([\w.!+-]+)(\s*;.*)?")
 Limited = Callable[[Entry, str], str]
 
 
-def pin(project: Project) -> list[diff.Change]:
+def pin(project: Project) -> str:
     """Lock, and write the exact version of each direct conda dependency, the newest that all
     platforms have. Leave out platforms for which the channels have no python."""
     text, nodes = environment_yml.read(project)
@@ -43,7 +43,7 @@ def pin(project: Project) -> list[diff.Change]:
     return _settled(project, text, lambda entry: entry.manager == "conda")
 
 
-def upgrade(project: Project) -> list[diff.Change]:
+def upgrade(project: Project) -> str:
     """Lock everything anew, and move each exact version in environment.yml up to the newest that
     solves on all platforms, within what pyproject.toml asks for. Python stays in its series."""
     own = [line for line in satisfies.own(project) if not line.marker]
@@ -62,7 +62,7 @@ def upgrade(project: Project) -> list[diff.Change]:
     return _settled(project, text, lambda entry: EXACT.fullmatch(entry.spec), limited)
 
 
-def add(project: Project, specs: Sequence[str], *, pip: bool) -> list[diff.Change]:
+def add(project: Project, specs: Sequence[str], *, pip: bool) -> str:
     """Add direct dependencies, and lock what they need. One that comes without a version gets the
     version that was solved."""
     text, _ = environment_yml.read(project)
@@ -82,7 +82,7 @@ def add(project: Project, specs: Sequence[str], *, pip: bool) -> list[diff.Chang
     return _settled(project, text, lambda e: e[:2] not in names and BARE.fullmatch(e.spec))
 
 
-def remove(project: Project, names: Sequence[str], *, pip: bool) -> list[diff.Change]:
+def remove(project: Project, names: Sequence[str], *, pip: bool) -> str:
     """Remove direct dependencies, with `pip` those on PyPI only, and lock: what nothing else needs
     goes, too."""
     text, nodes = environment_yml.read(project)
@@ -106,7 +106,7 @@ def _settled(
     text: str,
     chosen: Callable[[Entry], object],
     limited: Limited | None = None,
-) -> list[diff.Change]:
+) -> str:
     """Solve `text` in the place of environment.yml. Write it with the solved version of each chosen
     dependency, and the lock; or nothing. For `limited` see `_solved`."""
     before = solve.parse(project.lock_file).package if project.lock_file.exists() else []
@@ -128,7 +128,7 @@ def _settled(
     for entry, spec in specs.items():
         if EXACT.fullmatch(entry.spec) and spec != entry.spec:
             note(f"environment.yml: {entry.spec} -> {spec}")
-    return diff.compare(before, after)
+    return diff.text(before, after)
 
 
 def _solved(

@@ -60,12 +60,10 @@ def _unmet(project: Project, lock_file: Path, platforms: Sequence[str]) -> list[
     return [f"{name}: {text}" for name, sentences in texts.items() for text in sentences]
 
 
-def relock(
-    project: Project, update: Sequence[str] = (), *, upgrade: bool = False
-) -> list[diff.Change]:
-    """Solve environment.yml, replace the lock, and return what changed. What is locked stays where
-    it can; the names in `update` may move, and with `upgrade` everything may. Raises CannotError,
-    and leaves the lock alone, if there is no solution."""
+def relock(project: Project, update: Sequence[str] = (), *, upgrade: bool = False) -> str:
+    """Solve environment.yml, replace the lock, and return what changed, as text. What is locked
+    stays where it can; the names in `update` may move, and with `upgrade` everything may. Raises
+    CannotError, and leaves the lock alone, if there is no solution."""
     specification = _specification(project)
     before = parse(project.lock_file).package if project.lock_file.exists() else []
     known = {each.name for each in (*before, *environment_yml.entries(project))}
@@ -85,7 +83,7 @@ def relock(
             any_version = {name: ">=0" for name, spec in entry.dependencies.items() if spec == "*"}
             entry.dependencies.update(any_version)
     _write(project, new)
-    return diff.compare(before, new.package)
+    return diff.text(before, new.package)
 
 
 def _specification(project: Project) -> LockSpecification:
