@@ -99,10 +99,10 @@ def test_a_wheel_with_another_hash_is_refused(
 def test_what_the_user_asks_of_pip_for_everyday_use_does_not_reach_the_pinned_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pins = re.search(r"^installer==.*(\n +--hash.*)*\n", engine.ENGINE.read_text(), re.M)
+    pins = re.search(r"^truststore==.*(\n +--hash.*)*\n", engine.ENGINE.read_text(), re.M)
     assert pins
     (tmp_path / "pins.txt").write_text(pins[0])
-    (tmp_path / "constraint.txt").write_text("installer==0.1.0\n")
+    (tmp_path / "constraint.txt").write_text("truststore==0.1.0\n")
     sources = ("index-url", "extra-index-url", "find-links", "cert")
     known = {name: value for name, value in pip_settings().items() if name in sources}
     known |= {"uploaded-prior-to": "2001-01-01", "prefix": "/nowhere"}
@@ -117,7 +117,7 @@ def test_what_the_user_asks_of_pip_for_everyday_use_does_not_reach_the_pinned_en
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     engine._install(tmp_path / "pins.txt", tmp_path / "by-uv")
     for folder in ("by-pip", "by-uv"):
-        assert (tmp_path / folder / "installer" / "__init__.py").is_file()
+        assert (tmp_path / folder / "truststore" / "__init__.py").is_file()
 
 
 def test_a_cache_that_cannot_be_written_is_named(

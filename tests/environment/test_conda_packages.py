@@ -273,7 +273,6 @@ def test_a_wheel_writes_nothing_outside_the_environment(
     said = ""
     try:
         pypi_packages.install([package], prefix, site, env)
-        pypi_packages.point_scripts(prefix, box / ".conda", site)
     except CannotError as error:
         said = error.cause
     after = everything(tmp_path)

@@ -18,7 +18,6 @@ def site(tmp_path: Path) -> Path:
     sources, site = tmp_path / "Jürgen" / "src", tmp_path / "Lib" / "site-packages"
     info = site / "demo-1.dist-info"
     info.mkdir(parents=True)
-    (info / "INSTALLER").write_text("uv\n")
     (info / "RECORD").write_text("demo.pth,sha256=old,3\ndemo-1.dist-info/RECORD,,\n")
     (site / "demo.pth").write_text(f"{sources}\n", encoding="utf-8")
     (sources / "demo").mkdir(parents=True)
@@ -27,10 +26,9 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_a_link_to_sources_is_ascii_where_python_may_read_it_in_another_encoding(
-    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Path,
 ) -> None:
-    monkeypatch.setattr(pypi_packages, "ASCII_LINKS", True)
-    pypi_packages.point_scripts(tmp_path, tmp_path, site)
+    pypi_packages.write_ascii_links(site)
     content = (site / "demo.pth").read_bytes()
     assert content.isascii()
     code = "import site, sys; site.addsitedir(sys.argv[1]); import demo"
@@ -38,12 +36,3 @@ def test_a_link_to_sources_is_ascii_where_python_may_read_it_in_another_encoding
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
     record = (site / "demo-1.dist-info" / "RECORD").read_text(encoding="utf-8")
     assert record.splitlines()[0] == f"demo.pth,sha256={digest},{len(content)}"
-
-
-def test_a_link_to_sources_stays_as_it_is_elsewhere(
-    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pypi_packages, "ASCII_LINKS", False)
-    before = (site / "demo.pth").read_bytes()
-    pypi_packages.point_scripts(tmp_path, tmp_path, site)
-    assert (site / "demo.pth").read_bytes() == before

@@ -120,7 +120,7 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     env, site = pypi_packages.environment(), site_packages(staging, packages)
     swap.begin(staging)
     conda_packages.link(conda, staging, project.prefix, archives)
-    with ThreadPoolExecutor(2) as pool:
+    with pypi_packages.relocatable(staging), ThreadPoolExecutor(2) as pool:
         completing = pool.submit(complete_records, project, staging, conda)
         itself = pool.submit(pypi_packages.install_project, project, staging, env)
         # What may take long is started from this thread, where a signal ends it.
@@ -128,7 +128,8 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
             pypi_packages.install(pypi, staging, site, env)
         itself.result()
         completing.result()
-    pypi_packages.point_scripts(staging, project.prefix, site)
+    if os.name == "nt":  # where Python 3.11 and 3.12 do not read UTF-8 in .pth files
+        pypi_packages.write_ascii_links(site)
     protect(staging, site)
     # Byte-code of a module that lies there by itself must not look like a change of the packages.
     (site / "__pycache__").mkdir(exist_ok=True)

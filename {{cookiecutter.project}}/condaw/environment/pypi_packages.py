@@ -1,14 +1,13 @@
 """PyPI packages and the project itself: installed by uv into a prefix that will be renamed."""
 
 import base64
-import csv
+import contextlib
 import hashlib
 import os
-import platform
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import uv
 from packaging.utils import canonicalize_name
@@ -26,8 +25,6 @@ UV = uv.find_uv_bin()
 PYPI = ("the PyPI packages", "check the network and pip's index settings")
 ITSELF = ("the project itself", "correct pyproject.toml")
 """What is installed, and what to do if that fails."""
-ASCII_LINKS = os.name == "nt"
-"""Whether to write .pth files in ASCII: Python 3.11 and 3.12 do not read UTF-8 there on Windows."""
 
 
 def environment() -> dict[str, str]:
@@ -81,11 +78,34 @@ def forget(names: Sequence[str]) -> None:
     process.run([UV, "cache", "clean", "--no-config", *names], env=environment())
 
 
-def point_scripts(staging: Path, prefix: Path, site: Path) -> None:
-    """Make the scripts that uv wrote into `staging` start the Python of `prefix`."""
-    for installer in site.glob("*.dist-info/INSTALLER"):
-        if installer.read_text(encoding="utf-8").strip() == "uv":
-            _point_scripts_of(installer.parent, staging, prefix)
+@contextlib.contextmanager
+def relocatable(prefix: Path) -> Iterator[None]:
+    """Let uv write scripts that find their Python from where they are: `prefix` will be renamed.
+    Source: uv, `venv --relocatable`."""
+    mark = prefix / "pyvenv.cfg"
+    mark.write_text("relocatable = true\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        mark.unlink()
+
+
+def write_ascii_links(site: Path) -> None:
+    """Replace each .pth file of other letters by code that adds the same folders. Source: Python's
+    `site`."""
+    for record in site.glob("*.dist-info/RECORD"):
+        text = record.read_text(encoding="utf-8")
+        for name in re.findall(r"(?m)^([^/\n]+\.pth),", text):
+            content = (site / name).read_bytes()
+            if content.isascii() or content.startswith(b"import"):
+                continue
+            folders = content.decode("utf-8").splitlines()
+            code = "".join(f"import sys; sys.path.append({each!a})\n" for each in folders)
+            (site / name).write_text(code, encoding="ascii", newline="\n")
+            digest = base64.urlsafe_b64encode(hashlib.sha256(code.encode()).digest()).decode()
+            row = f"{name},sha256={digest.rstrip('=')},{len(code)}"
+            text = re.sub(rf"(?m)^{re.escape(name)},.*$", row, text)
+            record.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _rivals(prefix: Path, site: Path) -> list[str]:
@@ -97,51 +117,6 @@ def _rivals(prefix: Path, site: Path) -> list[str]:
             brought.setdefault(path, {})[wheel.name] = file.sha256
     rivals = {n for each in brought.values() if len({*each.values()}) > 1 for n in each}
     return [wheel.name for wheel in installed if wheel.name in rivals]
-
-
-def _point_scripts_of(dist_info: Path, staging: Path, prefix: Path) -> None:
-    """Point the scripts of one package, and correct their lines in its RECORD."""
-    old, new = str(staging).encode(), str(prefix).encode()
-    folder = staging / ("Scripts" if os.name == "nt" else "bin")
-    record, site, changed = dist_info / "RECORD", dist_info.parent, False
-    rows = list(csv.reader(record.read_text(encoding="utf-8").splitlines()))
-    for row in rows:
-        name = row[0]
-        path = Path(os.path.normpath(site / name)) if name.startswith("../") else site
-        if ASCII_LINKS and "/" not in name and name.endswith(".pth"):
-            path = site / name
-            if (content := path.read_bytes()).isascii() or content.startswith(b"import"):
-                continue
-            # A line may be code that adds the folder. Source: Python's `site`.
-            folders = content.decode("utf-8").splitlines()
-            code = "".join(f"import sys; sys.path.append({each!a})\n" for each in folders)
-            path.write_text(code, encoding="ascii")
-        elif path.parent != folder or old not in (content := path.read_bytes()):
-            continue
-        elif path.suffix == ".exe":
-            _write_launcher(dist_info, path, python_in(prefix))
-        else:
-            path.write_bytes(content.replace(old, new))
-        content, changed = path.read_bytes(), True
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-        row[1:] = f"sha256={digest}", str(len(content))
-    if changed:
-        with record.open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out, lineterminator="\n").writerows(rows)
-
-
-def _write_launcher(dist_info: Path, path: Path, python: Path) -> None:
-    """Replace a Windows launcher: the path in it is inside an archive with a checksum."""
-    # Slow to load, and rarely needed.
-    from importlib.metadata import Distribution
-
-    from installer.scripts import Script
-
-    entry = next(e for e in Distribution.at(dist_info).entry_points if e.name == path.stem)
-    section: Any = entry.group.removesuffix("_scripts")  # "console" or "gui"
-    kind: Any = "win-arm64" if platform.machine() == "ARM64" else "win-amd64"
-    script = Script(entry.name, entry.module, entry.attr, section)
-    path.write_bytes(script.generate(str(python), kind)[1])
 
 
 def _kept() -> Path:
