@@ -134,7 +134,7 @@ def read_pyproject(folder: Path, data: bytes) -> None:
 
 @target(
     damaged(
-        b"condaw 4\n/x/.conda\n1 a\n- b\n2 c\n", b"4", b"null", b'{"prefix": [1]}', b"[" * 100_000
+        b"condaw 5\n/x/.conda\n1 a\n- b\n2 c\n", b"4", b"null", b'{"prefix": [1]}', b"[" * 100_000
     )
 )
 def read_stamp(folder: Path, data: bytes) -> None:
@@ -168,8 +168,8 @@ RECORD = {
 ORIGIN = {"url": "file:///x", "dir_info": {"editable": True}}
 ROWS = b'a.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n"b,c.py",md5=x,\na/RECORD,,\n'
 METADATA = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n\ntext\n"
-MANIFEST = {"mode": 420, "folder": 493, "modes": {"bin/a": 493}, "links": {"b": "c"}}
-MANIFEST |= {"records": {"a": "b"}, "hashes": {"bin/a": "0"}}
+MANIFEST = {"mode": 420, "folder": 493, "modes": {"bin/a": 493}, "contents": {"bin/a": "0"}}
+MANIFEST |= {"records": {"a": "b"}}
 INFO = "lib/python3.13/site-packages/demo-1.0.dist-info"
 INSTALLED = {
     "conda-meta/bzip2-1-0.json": (as_json(RECORD), files(RECORD, as_json)),

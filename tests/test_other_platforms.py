@@ -31,6 +31,7 @@ import json, sys
 from pathlib import Path
 from condaw.lockfile import environment_yml, reader
 from condaw.environment import snapshot
+from condaw.environment.look import look
 from condaw.base import process
 from condaw.environment import conda_meta
 from condaw.environment import prefix as contents, verify
@@ -43,7 +44,8 @@ if not prefix.exists():
     conda_meta.complete_records(project, prefix, packages)
     site = contents.site_packages(prefix, packages)
     conda_meta.protect(prefix, site)
-    snapshot.take(prefix, site, contents.walk(prefix))
+    installed = contents.installed(prefix, site)
+    snapshot.take(look(prefix, site, installed, contents.files_of(installed)))
 print(json.dumps([finding.as_dict() for finding in verify.compare(project, prefix, packages)]))
 process.finish(0)
 """

@@ -12,6 +12,7 @@ from pathlib import Path
 NO_WINDOWS = {
     "base/test_project.py": "compares paths of POSIX",
     "environment/test_activation.py": "runs activation scripts with sh",
+    "environment/test_bytecode.py": "makes symlinks, and looks for Python in bin",
     "environment/test_conda_meta.py": "looks for Python in bin",
     "environment/test_conda_packages.py": "limits the size of files with setrlimit",
     "environment/test_create.py": "stops condaw with signals",

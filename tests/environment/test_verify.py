@@ -22,9 +22,12 @@ PARAMIKO = f"{SITE}/paramiko/client.py"
 NETMIKO = f"{SITE}/netmiko/__init__.py"
 # Byte-code that Python trusts without a look at the source, as conda-forge's does.
 KEYWORD = f"lib/python{VERSION}/__pycache__/keyword.{sys.implementation.cache_tag}.pyc"
-# In a small environment: a file of a conda package, and one of a wheel.
+POISONED = f"markup.{sys.implementation.cache_tag}.pyc"
+# In a small environment: a file of a conda package, one of a wheel, and byte-code.
 INICONFIG = f"{SITE}/iniconfig/__init__.py"
 TEXTFSM = f"{SITE}/textfsm/__init__.py"
+CODE = f"{SITE}/iniconfig/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
+SMALL = (INICONFIG, TEXTFSM, CODE)
 
 
 Damage = Callable[[Path], str]
@@ -202,6 +205,7 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("file-changed", edited(NETMIKO, lambda _: b"")),
     ("file-changed", edited("bin/pytest", lambda _: b"#!/bin/sh\n")),
     ("file-changed", edited(KEYWORD, lambda content: content + b"#")),
+    ("file-changed", edited(f"{SITE}/rich/__pycache__/{POISONED}", lambda code: code + b"#")),
     ("file-changed", swapped),
     ("file-changed", link_redirected),
     ("file-changed", link_made_a_file),
@@ -273,7 +277,8 @@ def test_a_record_that_conda_has_written_names_the_same_files(
 def test_a_day_of_work_leaves_nothing_to_find(made: Path, machine: Machine) -> None:
     for words in (
         ["python", "-c", "import paramiko, netmiko, rich, yaml"],
-        ["python", "-m", "compileall", "-q", str(made / ".conda" / SITE / "netmiko")],
+        ["python", "-m", "compileall", "-q", str(made / "src")],
+        ["python", "-OO", "-c", "import netmiko"],
         ["ruff", "check", "--no-cache"],
         ["python", "-m", "pip", "check"],
         ["pytest", "--version"],
@@ -283,7 +288,7 @@ def test_a_day_of_work_leaves_nothing_to_find(made: Path, machine: Machine) -> N
     kernel = made / ".conda" / "share" / "jupyter" / "kernels" / "demo" / "kernel.json"
     kernel.parent.mkdir(parents=True)
     kernel.write_text("{}", encoding="utf-8")
-    assert list((made / ".conda" / SITE / "netmiko").rglob("*.pyc"))
+    assert list((made / ".conda" / SITE / "netmiko").rglob("*.opt-2.pyc"))
     assert findings(made, machine) == []
     # pip is refused, and what it has installed by force is found.
     words = ["-m", "pip", "install", "--no-deps", "--no-index"]
@@ -304,7 +309,7 @@ def test_an_edit_in_one_environment_does_not_reach_the_next(
 ) -> None:
     machine = replace(machine, cache=tmp_path / "cache")  # what is edited is in it, too
     assert machine.condaw(small, "create").returncode == 0
-    for name in (INICONFIG, TEXTFSM):
+    for name in SMALL:
         with (small / ".conda" / name).open("ab") as out:  # in place: twins in the caches change
             out.write(b"# edited\n")
     other = Path(shutil.copytree(small_locked, tmp_path / "other"))
@@ -312,12 +317,10 @@ def test_an_edit_in_one_environment_does_not_reach_the_next(
     assert done.returncode == 0, done.stderr
     assert findings(other, machine) == []
     # Nor does a mode that was changed.
-    for name in (INICONFIG, TEXTFSM):
+    for name in SMALL:
         (other / ".conda" / name).chmod(0o666)
-    assert {(f["kind"], f["path"]) for f in findings(other, machine)} == {
-        ("file-mode", INICONFIG),
-        ("file-mode", TEXTFSM),
-    }
+    found = {(f["kind"], f["path"]) for f in findings(other, machine)}
+    assert found == {("file-mode", name) for name in SMALL}
     assert machine.condaw(other, "create", "--repair").returncode == 0
     assert findings(other, machine) == []
     assert (other / ".conda" / INICONFIG).stat().st_mode & 0o777 == 0o644

@@ -16,10 +16,19 @@ from condaw.base.file_lock import exclusive
 from condaw.base.files import rename
 from condaw.base.layout import LOCK
 from condaw.base.project import Project, cache_dir
-from condaw.environment import conda_packages, pypi_packages, snapshot, state, swap, verify
+from condaw.environment import (
+    bytecode,
+    conda_packages,
+    pypi_packages,
+    snapshot,
+    state,
+    swap,
+    verify,
+)
+from condaw.environment import prefix as contents
 from condaw.environment.conda_meta import complete_records, protect
 from condaw.environment.findings import Finding
-from condaw.environment.prefix import site_packages, walk
+from condaw.environment.look import look
 from condaw.environment.smoke import smoke
 from condaw.lockfile.package import Package
 
@@ -48,7 +57,9 @@ def create_environment(
                     damage = verify.compare(project, project.prefix, packages)
                     _forget([f for f in damage if _is_shared(project.prefix, f)], packages)
                 _build(project, packages, archives)
-                site = site_packages(project.staging, packages).relative_to(project.staging)
+                site = contents.site_packages(project.staging, packages).relative_to(
+                    project.staging
+                )
                 state.write(project.staging, project.prefix, made_from, site.as_posix())
                 swap.put_in_place(project)
             findings = smoke(project, packages)
@@ -117,7 +128,7 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
     if archives:
         pypi_packages.keep(pypi, archives / "wheels")
-    env, site = pypi_packages.environment(), site_packages(staging, packages)
+    env, site = pypi_packages.environment(), contents.site_packages(staging, packages)
     swap.begin(staging)
     conda_packages.link(conda, staging, project.prefix, archives)
     with pypi_packages.relocatable(staging), ThreadPoolExecutor(2) as pool:
@@ -133,8 +144,11 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     protect(staging, site)
     # Byte-code of a module that lies there by itself must not look like a change of the packages.
     (site / "__pycache__").mkdir(exist_ok=True)
-    snapshot.take(staging, site, walk(staging))
-    return verify.compare(project, staging, packages)
+    installed = contents.installed(staging, site)
+    files = contents.files_of(installed)
+    files |= bytecode.link(staging, packages, files)
+    now = look(staging, site, installed, files)
+    return verify.differences(project, packages, now, snapshot.take(now))
 
 
 def _is_shared(prefix: Path, finding: Finding) -> bool:
@@ -149,5 +163,6 @@ def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[st
     """Drop the packages that `findings` name from the caches, and return their names."""
     if names := sorted({finding.package for finding in findings if finding.package}):
         pypi_packages.forget(names)
+        bytecode.forget()
         conda_packages.forget([p for p in packages if p.manager == "conda" and p.name in names])
     return names

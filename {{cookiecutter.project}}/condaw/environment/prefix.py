@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,10 +31,12 @@ class File(NamedTuple):
 class Installed(NamedTuple):
     """A package in a prefix, as its record there describes it."""
 
+    manager: str  # `conda` or `pip`
     record: str  # the path of the record
     name: str  # of a wheel, as PyPI normalises it
     facts: dict[str, Any]  # what the lock says of it, too
     files: dict[str, File]  # by path
+    digest: str  # the sha256 of the record; empty if it cannot be read
 
 
 def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:
@@ -45,20 +48,21 @@ def site_packages(prefix: Path, packages: Sequence[Package]) -> Path:
     return prefix / "lib" / f"python{version}" / "site-packages"
 
 
-def walk(prefix: Path) -> Iterator[str]:
-    """Yield every file, symlink and folder below `prefix`, relative to it; of conda-meta the folder
-    alone. Folders end with a slash."""
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        with os.scandir(f"{prefix}/{folder}") as entries:
-            for entry in entries:
-                path = f"{folder}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    if path != META:
-                        pending.append(f"{path}/")
-                    path += "/"
-                yield path
+def installed(prefix: Path, site: Path) -> list[Installed]:
+    """Return all packages of a prefix."""
+    conda = conda_packages(prefix, site)
+    return conda + wheels(prefix, site, conda)
+
+
+def files_of(installed: Iterable[Installed]) -> dict[str, File]:
+    """Return the files of packages, by path."""
+    return {path: file for each in installed for path, file in each.files.items()}
+
+
+def source_of(path: str) -> str:
+    """Return the path of the source that the byte-code at `path` is for."""
+    folder, _, name = path.rpartition("__pycache__/")
+    return f"{folder}{name.partition('.')[0]}.py"
 
 
 def conda_packages(prefix: Path, site: Path) -> list[Installed]:
@@ -66,16 +70,17 @@ def conda_packages(prefix: Path, site: Path) -> list[Installed]:
     without files."""
     found, folder = [], site.relative_to(prefix).as_posix()
     for file in sorted((prefix / META).glob("*.json")):
+        text, digest = read(file)
         try:
-            record = json.loads(file.read_text(encoding="utf-8"))
+            record = json.loads(text)
             if not isinstance(record["name"], str):
                 raise ValueError("not a record of a package")
             files = dict(_conda_files_of(record, folder))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             record, files = {"name": file.stem.rsplit("-", 2)[0]}, {}
         facts = {key: record.get(key) for key in IDENTITY}
         where = file.relative_to(prefix).as_posix()
-        found.append(Installed(where, record["name"], facts, files))
+        found.append(Installed("conda", where, record["name"], facts, files, digest))
     return found
 
 
@@ -90,19 +95,24 @@ def wheels(prefix: Path, site: Path, conda: Iterable[Installed] = ()) -> list[In
             name = canonicalize_name(name)
             with contextlib.suppress(InvalidVersion):
                 version = str(Version(version))  # in the form that a lock has
+            text, digest = read(folder / "RECORD")
             files: dict[str, File] = {}
             with contextlib.suppress(csv.Error, ValueError):  # what follows a bad row is unowned
-                files.update(_wheel_files_of(name, folder, site.relative_to(prefix)))
-            found.append(Installed(f"{where}/RECORD", name, {"version": version}, files))
+                files.update(_wheel_files_of(name, text, site.relative_to(prefix)))
+            found.append(
+                Installed("pip", f"{where}/RECORD", name, {"version": version}, files, digest)
+            )
     return found
 
 
-def text_of(file: Path) -> str:
-    """Return all of a file; nothing if it cannot be read: then what it should name is unowned."""
+def read(file: Path) -> tuple[str, str]:
+    """Return all of a file, and its sha256; nothing if it cannot be read: then what it should name
+    is unowned."""
     try:
-        return file.read_text(encoding="utf-8")
+        content = file.read_bytes()
+        return content.decode(), hashlib.sha256(content).hexdigest()
     except (OSError, UnicodeDecodeError):
-        return ""
+        return "", ""
 
 
 def _conda_files_of(record: dict[str, Any], site: str) -> Iterator[tuple[str, File]]:
@@ -126,8 +136,8 @@ def _conda_files_of(record: dict[str, Any], site: str) -> Iterator[tuple[str, Fi
             yield path, File(record["name"], sha256, size)
 
 
-def _wheel_files_of(name: str, dist_info: Path, site: Path) -> Iterator[tuple[str, File]]:
-    for path, value, size in csv.reader(text_of(dist_info / "RECORD").splitlines()):
+def _wheel_files_of(name: str, record: str, site: Path) -> Iterator[tuple[str, File]]:
+    for path, value, size in csv.reader(record.splitlines()):
         where = os.path.normpath(f"{site}/{path}").replace(os.sep, "/")
         bytes_ = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
         algorithm, _, digest = value.partition("=")

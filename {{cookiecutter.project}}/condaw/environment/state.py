@@ -9,7 +9,7 @@ import os
 from condaw.base import layout
 from condaw.base.layout import META, PREFIX, ROOT
 
-FORMAT = "condaw 4"
+FORMAT = "condaw 5"
 MARK = f"{META}/condaw"
 """Says that condaw made the prefix, and for which path. Not a `.json`, which conda would read."""
 PASSED = f"{META}/condaw.passed"

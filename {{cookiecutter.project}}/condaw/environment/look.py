@@ -1,0 +1,121 @@
+"""What lies in a prefix: each folder is listed once, and each file of a package is opened once."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from condaw.base.files import sha256_of_open
+from condaw.base.layout import META
+from condaw.environment.prefix import File, Installed, read
+
+OBEYED = (f"{META}/state", f"{META}/frozen")
+LARGE = 1 << 20  # bytes from which on a file is large
+FLAGS = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
+IGNORED = 0o222 if os.name == "nt" else 0
+"""Mode bits to ignore: hard links on Windows share the read-only attribute, which must go first."""
+
+
+class Seen(NamedTuple):
+    """What is at a path."""
+
+    mode: int  # of a file or folder: what it permits
+    content: str
+    """The sha256 of a file, `-> TARGET` of a symlink; empty for a folder, and if it is not read."""
+    ours: bool = True  # of the owner of the prefix or of root, and without capabilities
+
+
+class Now(NamedTuple):
+    """What a prefix is like."""
+
+    prefix: Path
+    installed: list[Installed]
+    files: dict[str, File]  # of packages, with their byte-code, by path
+    seen: dict[str, Seen]  # by path; those of folders end with a slash
+    records: dict[str, str]
+    """The sha256 of each package's record, and of what conda, pip and `run` obey; empty if that is
+    not there."""
+
+
+UNREAD = Seen(0, "")
+
+
+def look(prefix: Path, site: Path, installed: list[Installed], files: dict[str, File]) -> Now:
+    """Return what `prefix` is like, whose packages are `installed`, with these `files`."""
+    obeyed = [*(prefix / path for path in OBEYED), site.with_name("EXTERNALLY-MANAGED")]
+    records = {file.relative_to(prefix).as_posix(): read(file)[1] for file in obeyed}
+    records |= {each.record: each.digest for each in installed}
+    return Now(prefix, installed, files, _seen(prefix, files), records)
+
+
+def _seen(prefix: Path, files: Mapping[str, File]) -> dict[str, Seen]:
+    """Return what is at `./` and at each path below `prefix`; of conda-meta, the folder alone. Only
+    `files` are read. Large ones are hashed in a thread of their own: hashing a large piece lets
+    other threads run."""
+    root = prefix.stat()
+    seen, owners = {"./": Seen(mode_of("", root.st_mode), "")}, {0, root.st_uid}
+    with ThreadPoolExecutor(1) as pool:
+        read_later = {}
+        for path, entry in _walk(prefix):
+            if path[-1] == "/":
+                status = entry.stat(follow_symlinks=False)
+                ours = status.st_uid in owners  # root's may be hard links into the cache
+                seen[path] = Seen(mode_of(path, status.st_mode), "", ours)
+            elif entry.is_symlink():
+                seen[path] = Seen(0, f"-> {os.readlink(entry.path)}")  # noqa: PTH115
+            elif not (file := files.get(path)):
+                seen[path] = UNREAD
+            elif (file.size or 0) < LARGE:
+                seen[path] = _read(entry.path, owners)
+            else:
+                read_later[path] = pool.submit(_read, entry.path, owners)
+        return seen | {path: job.result() for path, job in read_later.items()}
+
+
+def mode_of(path: str, mode: int) -> int:
+    """Return the mode to compare, from a `st_mode` of the file at `path`. Without the bits that
+    CPython sets on Windows for a name, and not for an open file. Source: CPython's
+    `Modules/posixmodule.c`, update_st_mode_from_path."""
+    bits = stat.S_IMODE(mode) & ~IGNORED
+    return bits & ~0o111 if path.lower().endswith((".exe", ".bat", ".cmd", ".com")) else bits
+
+
+def _walk(prefix: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        with os.scandir(f"{prefix}/{folder}") as entries:
+            for entry in entries:
+                path = f"{folder}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    path += "/"
+                    if path != f"{META}/":
+                        pending.append(path)
+                yield path, entry
+
+
+def _read(where: str, owners: set[int]) -> Seen:
+    """Return what a file is like. There are thousands, most of them small, so this makes as few
+    system calls as it can: a file object for each would cost as much as the hashing."""
+    try:
+        descriptor = os.open(where, os.O_RDONLY | FLAGS)
+    except OSError:
+        return UNREAD
+    try:
+        status = os.fstat(descriptor)
+        mode, is_file = mode_of(where, status.st_mode), stat.S_ISREG(status.st_mode)
+        content = sha256_of_open(descriptor, status.st_size) if is_file else ""
+        ours = status.st_uid in owners and not (mode & 0o111 and _has_capability(descriptor))
+        return Seen(mode, content, ours)
+    finally:
+        os.close(descriptor)
+
+
+def _has_capability(descriptor: int) -> bool:
+    """Return whether an open program may do what is root's. Source: capabilities(7)."""
+    try:
+        return "security.capability" in os.listxattr(descriptor)
+    except (AttributeError, OSError):  # not Linux; a file system without attributes
+        return False
