@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from condaw.base import process
+from condaw.base.project import Project
 from condaw.environment import smoke
 from condaw.lockfile.package import Package
 from machine import Machine
@@ -17,17 +19,17 @@ def test_a_folder_with_other_letters_is_understood_in_any_code_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On Windows, Python writes to a pipe in the code page of the system, unless it is told."""
-    prefix = Path("/home/Jürgen/demo/.conda")
+    project = Project(Path("/home/Jürgen/demo"))
     python = Package("conda", "python", "3.13.5", "win-64", "", "", None, {}, 1)
 
-    def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-        encoding = "utf-8" if "utf8" in command else "cp1252"
-        written = f"3.13.5 {prefix}\n".encode(encoding)
-        return subprocess.CompletedProcess(command, 0, written.decode("utf-8", "replace"))
+    def run(commands: list[list[str]], **_: Any) -> list[tuple[str, int]]:
+        encoding = "utf-8" if "utf8" in commands[0] else "cp1252"
+        written = f"3.13.5 {project.prefix}\n".encode(encoding)
+        return [(written.decode("utf-8", "replace"), 0)]
 
-    monkeypatch.setattr(process, "run", run)
-    assert smoke._python(prefix, [python]) == []
-    assert smoke._python(Path(sys.prefix), [python]) != []
+    monkeypatch.setattr(process, "run_together", run)
+    assert smoke.smoke(project, [python]) == []
+    assert smoke.smoke(project, [replace(python, version="3.13.6")]) != []
 
 
 def test_a_failed_smoke_command_is_not_forgotten(small: Path, machine: Machine) -> None:

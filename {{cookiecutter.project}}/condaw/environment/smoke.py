@@ -1,7 +1,7 @@
 """Programs of the environment, run to see that they start: Python, and the smoke commands."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from condaw.base import process
@@ -14,17 +14,17 @@ IDENTITY = "import sys; print(sys.version.split()[0], sys.prefix)"
 
 
 def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
-    """Run the environment's Python, then the smoke commands, all at once; return a finding for each
+    """Run the environment's Python and the smoke commands, all at once; return a finding for each
     failure. Raises CannotError if pyproject.toml or the activation scripts are broken."""
-    findings = _python(project.prefix, packages)
-    env = activation.variables(project.prefix)
-    commands = smoke_commands(project)
+    commands, env = smoke_commands(project), activation.variables(project.prefix)
+    python = [str(python_in(project.prefix)), "-I", "-X", "utf8", "-c", IDENTITY]
     try:
-        ended = process.run_together(commands, env=env, cwd=project.root)
+        ended = process.run_together([python, *commands], env=env, cwd=project.root)
     except OSError as error:
-        text = f"smoke in [tool.condaw] cannot be started: {error}"
-        return [*findings, Finding(Kind.SMOKE_FAILED, text)]
-    for command, (output, code) in zip(commands, ended, strict=True):
+        kind = Kind.PYTHON_VERSION if error.filename == python[0] else Kind.SMOKE_FAILED
+        return [Finding(kind, f"{error.filename} cannot be started: {error.strerror}")]
+    findings = list(_python(project.prefix, packages, ended[0][0]))
+    for command, (output, code) in zip(commands, ended[1:], strict=True):
         if code != 0:
             line, said = shlex.join(command), process.last_line(output)
             text = f"`{line}` in smoke of [tool.condaw] failed with exit code {code}: {said}"
@@ -33,18 +33,12 @@ def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
     return findings
 
 
-def _python(prefix: Path, packages: Sequence[Package]) -> list[Finding]:
-    """Return a finding if the environment's Python does not start, or is of another version."""
+def _python(prefix: Path, packages: Sequence[Package], answer: str) -> Iterator[Finding]:
+    """Yield a finding if the environment's Python did not start, or is of another version."""
     wanted = next(p.version for p in packages if p.name == "python")
-    try:
-        start = [str(python_in(prefix)), "-I", "-X", "utf8"]
-        answer = process.run([*start, "-c", IDENTITY]).stdout.strip()
-    except OSError as error:
-        answer = error.strerror or "no answer"
-    for line in answer.splitlines():  # a loader or a sanitizer may have a word of its own
-        version, _, home = line.partition(" ")
-        if version == wanted and Path(home) == prefix:
-            return []
-    said = process.last_line(answer)
-    text = f"python {wanted} is locked, but the environment's Python answers: {said}"
-    return [Finding(Kind.PYTHON_VERSION, text, "python")]
+    # A loader or a sanitizer may have a word of its own.
+    answers = [line.partition(" ") for line in answer.splitlines()]
+    if not any(version == wanted and Path(home) == prefix for version, _, home in answers):
+        said = process.last_line(answer)
+        text = f"python {wanted} is locked, but the environment's Python answers: {said}"
+        yield Finding(Kind.PYTHON_VERSION, text, "python")

@@ -9,7 +9,6 @@ from urllib.parse import unquote
 from packaging.direct_url import DirectUrl, DirectUrlValidationError
 from packaging.utils import canonicalize_name
 
-from condaw.base.files import sha256_of_open
 from condaw.base.project import Project, table
 from condaw.environment import prefix as contents
 from condaw.environment import snapshot
