@@ -199,7 +199,7 @@ def truncated(bundle: Path) -> None:
 
 def flipped(bundle: Path) -> None:
     with zipfile.ZipFile(bundle) as archive:
-        place = next(m for m in archive.infolist() if "paramiko" in m.filename).header_offset
+        place = next(m for m in archive.infolist() if "pygments" in m.filename).header_offset
     with bundle.open("r+b") as file:
         file.seek(place + 1000)
         byte = file.read(1)[0]
@@ -242,7 +242,7 @@ def rewritten(bundle: Path, change: Callable[[str, bytes], tuple[str, bytes]]) -
 
 DEFECTS: dict[Callable[[Path], None], str] = {
     truncated: "cannot be used",
-    flipped: "cannot be used: Bad CRC-32 for file 'noarch/paramiko",
+    flipped: "cannot be used: Bad CRC-32 for file 'noarch/pygments",
     not_a_bundle: "cannot be used: File is not a zip file",
     missing: "cannot be used: No such file",
     without_lock: "was made from another conda-lock.yml",
@@ -266,7 +266,7 @@ def test_a_defective_bundle_is_refused_before_anything_is_touched(
     assert list(far.temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["noarch/paramiko", "wheels/netmiko"])
+@pytest.mark.parametrize("name", ["noarch/pygments", "wheels/paramiko"])
 def test_a_package_that_is_not_the_locked_one_is_refused(
     name: str, project: Path, bundle: Path, far: Machine, tmp_path: Path
 ) -> None:
@@ -284,7 +284,7 @@ def test_what_cannot_be_fetched_leaves_the_bundle_that_is_there(
     there = tmp_path / "demo.bundle"
     there.write_bytes(b"from yesterday")
     text = (project / "conda-lock.yml").read_text(encoding="utf-8")
-    begin = text.index("sha256: ", text.index("name: paramiko")) + len("sha256: ")
+    begin = text.index("sha256: ", text.index("name: pygments")) + len("sha256: ")
     (project / "conda-lock.yml").write_text(text[:begin] + "a" * 64 + text[begin + 64 :])
     done = machine.condaw(project, "bundle", str(there))
     assert done.returncode == 3

@@ -20,7 +20,7 @@ from machine import ROOT
 
 TOOL = ROOT / "tools" / "channel.py"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-PURE = {"paramiko", "invoke", "iniconfig", "markdown-it-py", "mdurl", "packaging", "pip", "pluggy"}
+PURE = {"iniconfig", "markdown-it-py", "mdurl", "packaging", "pip", "pluggy"}
 PURE |= {"pycparser", "pygments", "pytest", "rich", "ruamel.yaml", "typing_extensions"}
 BINARY = {"bcrypt", "cffi", "cryptography", "pynacl", "pyyaml", "ruff", "python"}
 NO_BYTE_CODE = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -92,11 +92,8 @@ def test_pure_packages_name_no_python_version(channel: Path) -> None:
 
 
 def test_all_packages_work_together_in_one_prefix(prefix: Path) -> None:
-    code = (
-        "import sys, paramiko, cryptography, bcrypt, nacl.signing, rich, yaml, pytest, ruamel.yaml"
-        "; import test"
-    )
-    where = python(prefix, "-c", f"{code}; print(sys.prefix, paramiko.__version__, yaml.__file__)")
+    code = "import cryptography, bcrypt, nacl.signing, rich, yaml, pytest, ruamel.yaml, test, sys"
+    where = python(prefix, "-c", f"{code}; print(sys.prefix, bcrypt.__version__, yaml.__file__)")
     site_packages = prefix / "lib" / PYTHON / "site-packages"
     assert where == f"{prefix} 5.0.0 {site_packages / 'yaml' / '__init__.py'}"
     assert python(prefix, "-c", "import platform as p; print(p.python_version())") == (
@@ -122,13 +119,6 @@ def test_files_name_the_prefix_and_no_placeholder(prefix: Path) -> None:
     assert (prefix / "bin" / "cffi-gen-src").read_text().startswith(f"#!{prefix}/bin/{PYTHON}\n")
     files = {path for path in prefix.rglob("*") if path.is_file()} - {*prefix.glob("conda-meta/*")}
     assert not [path for path in files if channel_tool.PLACEHOLDER.encode() in path.read_bytes()]
-
-
-def test_the_solver_can_choose_the_paramiko_for_old_devices(channel: Path, tmp_path: Path) -> None:
-    prefix = tmp_path / "prefix"
-    done = install(channel, prefix, "paramiko <5")
-    assert done.returncode == 0, done.stderr
-    assert python(prefix, "-c", "import paramiko; print(paramiko.__version__)") == "4.0.0"
 
 
 def test_binary_packages_are_bound_to_the_python_that_they_were_built_for(

@@ -20,7 +20,7 @@ def test_create_makes_verifies_and_then_has_nothing_to_do(project: Path, machine
     assert (first.returncode, first.stdout) == (OK, "")
     said = [line for line in first.stderr.splitlines() if " waiting for " not in line]
     assert said == [
-        "condaw: installing 20 conda packages and 5 from PyPI",
+        "condaw: installing 18 conda packages and 7 from PyPI",
         f"condaw: created and verified {project / '.conda'}",
     ]
     second = machine.condaw(project, "create")

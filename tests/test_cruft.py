@@ -62,7 +62,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     machine = Machine(folder, folder / "cache", template)
     commit(machine, template)
     git(machine, template, "tag", "v1")
-    edit(template / "{{cookiecutter.project}}" / "environment.yml", r"(rich==[\d.]+)", r"\1.9")
+    edit(template / "{{cookiecutter.project}}" / "environment.yml", r"(rich.*==[\d.]+)", r"\1.9")
     relock(template / SHIPPED, "rich")
     relock(template / SHIPPED, "markdown-it-py")
     edit(template / SHIPPED, "(?<=markdown-it-py: )'.*'", f"'>={version_in(template / SHIPPED)}'")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from packaging.metadata import Metadata
 
 TOOLS = Path(__file__).resolve().parent
-PINS = (TOOLS / "channel.txt", TOOLS / "channel-legacy.txt")
+PINS = TOOLS / "channel.txt"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ABI = f"cp{sys.version_info.major}{sys.version_info.minor}"
 ABI_SPEC = f"python_abi {VERSION}.* *_{ABI}"
@@ -105,7 +105,7 @@ def channel(build_dir: Path) -> Path:
 def digest() -> str:
     """Return a digest of the channel's inputs: this file, the pins, the Python and the machine."""
     hashed = hashlib.sha256(repr((sys.version, sys.base_prefix, platform.machine())).encode())
-    for path in (Path(__file__), *PINS):
+    for path in (Path(__file__), PINS):
         hashed.update(path.read_bytes())
     return hashed.hexdigest()[:12]
 
@@ -147,8 +147,8 @@ def build(work: Path) -> None:
         (output / name).mkdir(parents=True)
     with ThreadPoolExecutor() as pool:
         packages: list[Future[None]] = [pool.submit(pack_python, work, output, subdir)]
-        for wheels in pool.map(download, PINS, [work / pins.stem for pins in PINS]):
-            packages += [pool.submit(pack_wheel, wheel, output, subdir) for wheel in wheels]
+        wheels = download(work / "wheels")
+        packages += [pool.submit(pack_wheel, wheel, output, subdir) for wheel in wheels]
         for package in packages:
             package.result()
     asyncio.run(index_fs(output, write_zst=False, write_shards=False))
@@ -159,16 +159,16 @@ def build(work: Path) -> None:
         index.write_text(text, encoding="utf-8")
 
 
-def download(pins: Path, wheels: Path) -> list[Path]:
-    """Download the wheels of a pin file, checked by sha256; raise ChannelError if pip fails."""
+def download(wheels: Path) -> list[Path]:
+    """Download the pinned wheels, checked by sha256; raise ChannelError if pip fails."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
     done = subprocess.run(
-        [*command, "--dest", wheels, "--requirement", pins], stderr=subprocess.PIPE, text=True
+        [*command, "--dest", wheels, "--requirement", PINS], stderr=subprocess.PIPE, text=True
     )
     if done.returncode:
         raise ChannelError(
-            f"{done.stderr}pip could not download the wheels of {pins.name}. "
+            f"{done.stderr}pip could not download the wheels of {PINS.name}. "
             "Check the network, or the index that pip is configured with, and try again."
         )
     return sorted(wheels.glob("*.whl"))

@@ -26,7 +26,6 @@ def compile_pins(
     header: str,
     constraint: Path | None = None,
     without: list[str] | None = None,
-    dependencies: bool = True,
 ) -> None:
     """Write the pins of `sources` to `output`: wheels for all platforms, with sha256.
 
@@ -36,7 +35,6 @@ def compile_pins(
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--no-emit-index-url"]
     command += ["--python-version", python]
     command += ["--constraint", str(constraint)] if constraint else []
-    command += [] if dependencies else ["--no-deps"]
     for name in without or []:
         command += ["--no-emit-package", name]
     pins = subprocess.run(
@@ -91,20 +89,13 @@ def main() -> None:
     for name, what in {
         "docs/requirements": "What building the documentation needs",
         "benchmarks/requirements": "What the benchmarks compare with and draw with",
+        "tools/channel": "The wheels of the embedded channel",
     }.items():
         compile_pins(
             [ROOT / f"{name}.in"],
             ROOT / f"{name}.txt",
             python="3.11",
             header=f"{what}; made by `make pins`.",
-        )
-    for name in ("channel", "channel-legacy"):
-        compile_pins(
-            [ROOT / "tools" / f"{name}.in"],
-            ROOT / "tools" / f"{name}.txt",
-            python="3.11",
-            header="The wheels of the embedded channel; made by `make pins`.",
-            dependencies=name == "channel",
         )
 
 

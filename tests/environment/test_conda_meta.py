@@ -24,9 +24,9 @@ def test_a_record_says_what_the_package_says_of_itself(shown: Path) -> None:
     assert isinstance(depends, list)
     assert all(map(str.startswith, depends, wanted)), depends
     assert (shown / ".conda" / "bin" / "pytest").stat().st_mode & 0o777 == 0o755
-    paramiko = records(shown)["paramiko"]
-    assert paramiko["noarch"] == "python"
-    assert paramiko["license"] == "LGPL-2.1"
+    rich = records(shown)["rich"]
+    assert rich["noarch"] == "python"
+    assert rich["license"] == "MIT"
 
 
 def test_the_specs_asked_for_are_in_records_and_history(shown: Path) -> None:

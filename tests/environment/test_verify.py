@@ -18,7 +18,7 @@ from harm import rewrite
 from machine import VERSION, Machine
 
 SITE = f"lib/python{VERSION}/site-packages"
-PARAMIKO = f"{SITE}/paramiko/client.py"
+RICH = f"{SITE}/rich/console.py"
 NETMIKO = f"{SITE}/netmiko/__init__.py"
 # Byte-code that Python trusts without a look at the source, as conda-forge's does.
 KEYWORD = f"lib/python{VERSION}/__pycache__/keyword.{sys.implementation.cache_tag}.pyc"
@@ -54,11 +54,11 @@ def removed(name: str) -> Damage:
 
 
 def swapped(prefix: Path) -> str:
-    one, two = (prefix / SITE / "paramiko" / name for name in ("sftp.py", "pkey.py"))
+    one, two = (prefix / SITE / "rich" / name for name in ("box.py", "align.py"))
     first, second = one.read_bytes(), two.read_bytes()
     rewrite(one, second)
     rewrite(two, first)
-    return f"{SITE}/paramiko/sftp.py"
+    return f"{SITE}/rich/box.py"
 
 
 def added(prefix: Path) -> str:
@@ -82,19 +82,19 @@ def link_made_a_file(prefix: Path) -> str:
 
 
 def link_to_a_copy(prefix: Path) -> str:
-    path = prefix / SITE / "paramiko" / "ber.py"
-    twin = prefix.parent / "ber.py"
+    path = prefix / SITE / "rich" / "rule.py"
+    twin = prefix.parent / "rule.py"
     shutil.copy(path, twin)
     path.unlink()
     path.symlink_to(twin)
-    return f"{SITE}/paramiko/ber.py"
+    return f"{SITE}/rich/rule.py"
 
 
 def mode_changed(prefix: Path) -> str:
-    path = prefix / SITE / "paramiko" / "common.py"
+    path = prefix / SITE / "rich" / "style.py"
     rewrite(path, path.read_bytes())
     path.chmod(0o777)
-    return f"{SITE}/paramiko/common.py"
+    return f"{SITE}/rich/style.py"
 
 
 def wheel_mode_changed(prefix: Path) -> str:
@@ -121,8 +121,8 @@ def record_of_a_wheel_changed(prefix: Path) -> str:
 
 
 def record_removed(prefix: Path) -> str:
-    next((prefix / "conda-meta").glob("invoke-*.json")).unlink()
-    return "invoke"
+    next((prefix / "conda-meta").glob("iniconfig-*.json")).unlink()
+    return "iniconfig"
 
 
 def record_of_another_build(prefix: Path) -> str:
@@ -200,8 +200,8 @@ def capability_given(prefix: Path) -> str:
 
 # Each harms something of its own and gives the path or package that the finding has to name.
 DAMAGES: list[tuple[str, Damage]] = [
-    ("file-changed", edited(PARAMIKO, lambda content: content[:-1] + b"#")),
-    ("file-changed", edited(f"{SITE}/paramiko/agent.py", lambda content: content[:100])),
+    ("file-changed", edited(RICH, lambda content: content[:-1] + b"#")),
+    ("file-changed", edited(f"{SITE}/rich/bar.py", lambda content: content[:100])),
     ("file-changed", edited(NETMIKO, lambda _: b"")),
     ("file-changed", edited("bin/pytest", lambda _: b"#!/bin/sh\n")),
     ("file-changed", edited(KEYWORD, lambda content: content + b"#")),
@@ -210,7 +210,7 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("file-changed", link_redirected),
     ("file-changed", link_made_a_file),
     ("file-changed", link_to_a_copy),
-    ("file-missing", removed(f"{SITE}/paramiko/util.py")),
+    ("file-missing", removed(f"{SITE}/rich/tree.py")),
     ("file-missing", removed(f"{SITE}/netmiko/utilities.py")),
     ("file-foreign", added),
     ("file-mode", mode_changed),

@@ -370,9 +370,9 @@ def test_an_own_channel_is_solved_when_the_project_is_generated(
 ) -> None:
     """Only for the platforms that it has, and pinned to what all of them have."""
     own = Channel(tmp_path / "own")
-    own.add("paramiko", "5.1")
+    own.add("cryptography", "48.0")
     own.add("pyyaml", "6.0.3", on=["win-64"])
-    for name in ("pip", "pyyaml", "rich", "pytest", "ruff"):
+    for name in ("bcrypt", "pip", "pynacl", "pyyaml", "rich", "pytest", "ruff"):
         own.add(name, "6.0.2" if name == "pyyaml" else "26.0")
     online = replace(machine, extra={})
     baked = online.bake(tmp_path, project="demo", channel=str(own.folder), python="3.13")

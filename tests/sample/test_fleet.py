@@ -55,6 +55,23 @@ def test_a_fleet_answers_with_hosts_from_a_file(farm: Farm, user: Home) -> None:
     assert {row["uptime_seconds"] for row in result.rows.values()} == {93_780}
 
 
+def test_a_key_exchange_is_post_quantum_where_the_server_can(farm: Farm, user: Home) -> None:
+    """The farm is asyncssh, in place of OpenSSH 9.9 and later. Its second host gets no choice."""
+    user.known_hosts(farm.known_hosts)
+    with closing(paramiko.Transport(socket.socket())) as transport:
+        others = [name for name in transport.get_security_options().kex if "mlkem" not in name]
+    hosts = {
+        host: {"host": host, "port": farm.port, "username": "me", "disabled_algorithms": blocked}
+        for host, blocked in zip(farm.hosts, ({}, {"kex": others}), strict=False)
+    }
+    (user.path / "inventory.yml").write_text(json.dumps(hosts))
+
+    result = user.ssh_uptime("-i", "inventory.yml", "-o", "json")
+
+    agreed = {name: (row["ok"], row["kex"]) for name, row in result.rows.items()}
+    assert agreed == dict.fromkeys(hosts, (True, "mlkem768x25519-sha256"))
+
+
 def test_first_keys_are_added_once_each_with_many_threads(farm: Farm, user: Home) -> None:
     first = user.ssh_uptime(*farm.names, "--accept-new", "-w", "40")
     lines = (user.path / ".ssh" / "known_hosts").read_text().splitlines()
