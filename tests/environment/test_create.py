@@ -55,15 +55,6 @@ def test_a_path_is_refused_for_the_signs_that_break_environments_there(
     assert "which breaks environments" in error.value.cause
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="packages for Linux")
-def test_a_folder_that_ignores_the_case_of_names_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "conda-lock.yml").touch()
-    create._check_path(tmp_path / ".conda")
-    (tmp_path / "CONDA-LOCK.YML").touch()  # there, a look for it finds the other
-    with pytest.raises(CannotError, match="ignores the case of file names"):
-        create._check_path(tmp_path / ".conda")
-
-
 def old_environment_is_there(project: Path, machine: Machine) -> bool:
     done = machine.condaw(project, "run", "--", "python", "-c", "import iniconfig")
     return done.returncode == 0 and not any((project / name).exists() for name in LITTER)

@@ -5,7 +5,6 @@ sees the environment from before or the one from after.
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,6 @@ from condaw.base import console
 from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.files import rename
-from condaw.base.layout import LOCK
 from condaw.base.project import Project, cache_dir
 from condaw.environment import (
     bytecode,
@@ -82,10 +80,6 @@ def _check_path(prefix: Path) -> None:
             f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
             f"move the project to another path, and {RETRY}",
         )
-    if sys.platform == "linux" and (prefix.parent / LOCK.upper()).exists():
-        cause = f"{prefix.parent} ignores the case of file names, and packages for Linux need it"
-        step = "move the project to a folder that does not, such as a volume or your home folder"
-        raise CannotError(cause, f"{step}, and {RETRY}")
 
 
 def _clean_up(project: Project) -> None:
