@@ -100,7 +100,11 @@ class Job:
             (f"{USER}{index}" if addresses else USER, name) for index, name in enumerate(names)
         ]
         lines_of = {
-            "hosts": "".join(f"{user}@{name}:{self.port} {device_type}\n" for user, name in named),
+            "hosts.yml": "".join(
+                f"{user}-{name}: {{host: {name}, port: {self.port}, username: {user},"
+                f" device_type: {device_type}}}\n"
+                for user, name in named
+            ),
             "pssh": "".join(f"{name}:{self.port} {user}\n" for user, name in named),
             "ansible": "".join(
                 f"h{index} ansible_host={name} ansible_port={self.port} ansible_user={user}\n"
@@ -120,7 +124,7 @@ class Job:
 
     def ours(self, hosts: int, key: str = "id") -> Cost:
         """Ask with ssh-uptime."""
-        command = [sys.executable, "-m", "sample", "-i", "hosts", "-o", "json", "--key", key]
+        command = [sys.executable, "-m", "sample", "-i", "hosts.yml", "-o", "json", "--key", key]
         command += ["--known-hosts", "known", "--workers", str(SESSIONS)]
         return self._run(hosts, command, '"ok": true')
 

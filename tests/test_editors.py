@@ -98,7 +98,7 @@ def test_pre_commit_stops_a_fault_and_a_stale_lock_with_the_environments_own_too
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr.count("Passed") == 2
     assert "warning" not in done.stderr.lower()
-    source = made / "src" / "demo" / "cli.py"
+    source = made / "src" / "demo" / "__main__.py"
     good = source.read_text(encoding="utf-8")
     source.write_text(good + "undefined\n", encoding="utf-8")
     done = commit()

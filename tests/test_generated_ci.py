@@ -162,7 +162,7 @@ def test_githubs_checks_pass_on_a_fresh_machine_and_then_need_no_network(
     summary = first.with_name(f"{first.name}-temp") / "summary.md"
     assert " passed in " in summary.read_text(encoding="utf-8")
     assert 'failures="0"' in (first / "report.xml").read_text(encoding="utf-8")
-    (second / "src" / "demo" / "cli.py").write_text("import os\n", encoding="utf-8")
+    (second / "src" / "demo" / "__main__.py").write_text("import os\n", encoding="utf-8")
     assert service.run(second, job).code != 0
 
 

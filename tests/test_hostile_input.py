@@ -273,12 +273,10 @@ INVENTORY = {
     "core-1": {"host": "192.0.2.1", "username": "me", "password": 1, "key_file": "~/x"},
     "routers": ["core-1"],
 }
-HOSTS = b"# all\nroot@web:2222 linux  # one\n\n[::1]:22\nsw1 cisco_ios\n"
 SSH_CONFIG = b"Host *\n User me\n Port 22\n ProxyJump a,b\n IdentityFile ~/.ssh/id\nMatch host x\n"
 KNOWN_HOSTS = b"web ssh-ed25519 AAAA\n|1|a|b ssh-rsa x\n@revoked *,!b x y\n"
 HOST_FILES = {
     "hosts.yml": files(INVENTORY, as_yaml),
-    "hosts": damaged(HOSTS),
     "config": damaged(SSH_CONFIG),
     "known_hosts": damaged(KNOWN_HOSTS),
 }
@@ -299,14 +297,16 @@ def sample(module: str) -> Any:
 @target(one_of(HOST_FILES))
 def read_inventory(folder: Path, data: tuple[str, bytes]) -> None:
     inventory = sample("inventory")
-    good = {"hosts.yml": as_yaml(INVENTORY), "hosts": HOSTS, "config": SSH_CONFIG}
+    good = {"hosts.yml": as_yaml(INVENTORY), "config": SSH_CONFIG}
     put(folder, {"known_hosts": b"", **good, **dict([data])})
     try:
-        found = inventory.read([], [str(folder / "hosts.yml"), str(folder / "hosts")])
+        found = inventory.read([], str(folder / "hosts.yml"))
         targets = sample("targets")
-        sample("hostkeys").read.cache_clear()
-        options = targets.Options({}, str(folder / "config"), str(folder / "known_hosts"))
-        for each in targets.resolve(found, options, lambda *_: "secret"):
+        sample("hostkeys")._read.cache_clear()
+        options = targets.Options(
+            {"password": "secret"}, str(folder / "config"), str(folder / "known_hosts")
+        )
+        for each in targets.resolve(found, options):
             assert isinstance(each.host, str)
             assert "secret" not in repr(each)
     except (sample("failures").UsageError, OSError) as error:

@@ -342,7 +342,7 @@ def test_a_smoke_command_that_fails_is_a_finding(
     assert "condaw: smoke-failed: " in done.stderr
     assert words in done.stderr
     assert (small / ".conda").is_dir()
-    change_smoke(small, '"ssh-uptime --self-test"')
+    change_smoke(small, '"ssh-uptime --help"')
     done = machine.condaw(small, "verify")
     assert done.returncode == 3
     assert "smoke in [tool.condaw] of pyproject.toml is not a list of commands" in done.stderr

@@ -41,17 +41,18 @@ def targets(farm: Farm, tmp_path: Path) -> list[Any]:
     file.write_text(farm.known_hosts)
     entries = {name: parse(name) for name in farm.names}
     options = Options({"key_file": str(farm.key)}, "none", str(file))
-    return list(resolve(entries, options, lambda *_: None))
+    return list(resolve(entries, options))
 
 
 def test_a_fleet_answers_with_hosts_from_a_file(farm: Farm, user: Home) -> None:
     user.known_hosts(farm.known_hosts)
-    (user.path / "hosts").write_text("# the farm\n" + "\n".join(farm.names))
+    lines = (f"{host}: {{port: {farm.port}, username: me}}\n" for host in farm.hosts)
+    (user.path / "hosts.yml").write_text("# the farm\n" + "".join(lines))
 
-    result = user.ssh_uptime("-i", "hosts", "-o", "json")
+    result = user.ssh_uptime("-i", "hosts.yml", "-o", "json")
 
     assert result.code == 0, result.out
-    assert set(result.rows) == set(farm.names)
+    assert set(result.rows) == set(farm.hosts)
     assert {row["uptime_seconds"] for row in result.rows.values()} == {93_780}
 
 
@@ -82,16 +83,16 @@ def test_first_keys_are_added_once_each_with_many_threads(farm: Farm, user: Home
     assert (user.path / ".ssh" / "known_hosts").read_text().splitlines() == lines
 
 
-def test_a_known_hosts_that_cannot_be_written_loses_no_row(farm: Farm, user: Home) -> None:
+def test_a_first_key_that_cannot_be_kept_is_not_accepted(farm: Farm, user: Home) -> None:
     (user.path / "nowhere").write_text("a file, not a folder")
 
     result = user.ssh_uptime(
         farm.names[0], "--accept-new", "--known-hosts", "nowhere/known_hosts", "-o", "json"
     )
 
-    assert result.code == 0
-    assert len(result.rows) == 1
-    assert "was not kept" in result.err
+    (row,) = result.rows.values()
+    assert row["error"] == "config"
+    assert "cannot be added to" in row["detail"]
 
 
 def test_a_dask_cluster_shares_the_work(farm: Farm, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_hosts_of_a_lost_worker_get_their_rows(farm: Farm, tmp_path: Path) -> No
 
 
 def test_ten_thousand_known_hosts_lines_cost_next_to_nothing(farm: Farm, user: Home) -> None:
-    from sample.hostkeys import KnownHosts
+    import sample.hostkeys as hostkeys
 
     blob = b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + secrets.token_bytes(32)).decode()
     lines = [
@@ -164,8 +165,7 @@ def test_ten_thousand_known_hosts_lines_cost_next_to_nothing(farm: Farm, user: H
     file = user.known_hosts("".join(lines) + farm.known_hosts)
 
     began = time.process_time()
-    known = KnownHosts((str(file),))
-    found = [known.trust(host, farm.port) for host in farm.hosts]
+    found = [hostkeys.trust((str(file),), f"[{host}]:{farm.port}") for host in farm.hosts]
     spent = time.process_time() - began
 
     assert all(len(trust.lines) == 1 for trust in found)
@@ -176,10 +176,9 @@ def test_ten_thousand_known_hosts_lines_cost_next_to_nothing(farm: Farm, user: H
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_prints_what_is_there_and_stops_at_once(farm: Farm, user: Home, name: str) -> None:
     good, number = farm.names[:5], getattr(signal, name)
-    known_hosts = user.path / ".ssh" / "known_hosts"
     with closing(socket.create_server(("127.0.0.1", 0))) as hanging:
         hosts = [*good, f"127.0.0.1:{hanging.getsockname()[1]}"]
-        command = [sys.executable, "-m", "sample", *hosts, "--accept-new", "-t", "600"]
+        command = [sys.executable, "-m", "sample", *hosts, "--accept-new", "-t", "600", "-w1"]
         process = subprocess.Popen(
             [*command, "-o", "json"],
             env=user.environment(),
@@ -188,15 +187,14 @@ def test_a_signal_prints_what_is_there_and_stops_at_once(farm: Farm, user: Home,
             text=True,
             preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell may ignore it
         )
-        while not known_hosts.exists() or len(known_hosts.read_text().splitlines()) < len(good):
-            assert process.poll() is None
-            time.sleep(0.02)
+        hanging.accept()  # it is asked last
         process.send_signal(number)
         out, err = process.communicate(timeout=300)  # a host alone would take 600
 
     assert process.returncode == 130
-    assert err == "interrupted: 5 of 6 hosts were done\n"
-    assert {row["name"] for row in json.loads(out)} == set(good)
+    done = {row["name"] for row in json.loads(out)}  # the fifth may just have come
+    assert set(good[:4]) <= done <= set(good)
+    assert err == f"interrupted: {len(done)} of 6 hosts were done\n"
 
 
 def test_an_encrypted_key_is_decrypted_once_for_all_hosts(farm: Farm, user: Home) -> None:

@@ -76,7 +76,7 @@ def test_a_second_factor_is_neither_answered_nor_printed(
     result = home.ssh_uptime(*arguments)
 
     (row,) = result.rows.values()  # so the JSON is whole
-    assert row["error"] == "auth"
+    assert row["error"] == "second-factor"
     assert "127.0.0.1" in row["detail"]
     assert "second factor" in row["detail"]
     assert "\x1b" not in result.out + result.err

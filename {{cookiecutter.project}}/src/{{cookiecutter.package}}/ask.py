@@ -4,7 +4,7 @@ import paramiko
 
 from .devices import DEVICES
 from .failures import Failure, last_line
-from .session import MOST, Session
+from .session import MOST, Session, login
 from .targets import Target
 
 
@@ -13,7 +13,7 @@ def ask(target: Target, command: str, timeout: float = 30.0) -> str:
 
     All of it takes at most `timeout` seconds. The command is run once, or not at all.
     """
-    with Session(target, timeout) as session:
+    with login(target, timeout) as session:
         return run(session, command)
 
 

@@ -1,68 +1,64 @@
 """Authentication: the keys, then the password. Nobody is ever asked anything."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from paramiko import BadAuthenticationType, SSHException, Transport
 
 from . import keys
-from .failures import Failure, Refused, plain
+from .devices import DEVICES
+from .failures import Failure, plain
 from .targets import Target
 
 _ASKS_PASSWORD = re.compile(r"pass(?!code)|kennwort|密码|密碼|пароль|senha|contrase", re.IGNORECASE)
-_BROKEN = (SSHException, OSError, EOFError)
 
 
-def authenticate(transport: Transport, target: Target, user: str) -> None:
-    """Log in with the keys, then the password. Raises Failure."""
-    tried, methods = 0, ["password", "keyboard-interactive"]
-    for key in keys.candidates(target.keys, target.agent, target.identities_only):
-        try:
-            more = transport.auth_publickey(user, key)
-        except BadAuthenticationType as error:  # the server takes no keys
-            methods = error.allowed_types
-            break
-        except _BROKEN:  # some keys cannot be agreed on
-            tried += 1
-            if not transport.is_active():
-                advice = "name one with --key, or IdentityFile and IdentitiesOnly"
-                raise Refused(f"the server hung up after {tried} keys: {advice}") from None
-            continue
-        if not more:
-            return
-        if target.password is None:
-            raise _second_factor(target, f"more than a key ({', '.join(more)})")
-        methods = more
-        break
-    if target.password is None:
-        _nothing(transport, user, tried)
-    else:
-        _password(transport, target, user, methods)
-
-
-def _password(transport: Transport, target: Target, user: str, methods: Sequence[str]) -> None:
-    """Give the password, by either of its two ways. Raises Failure."""
-    ways: dict[str, Callable[[], list[str]]] = {
-        "password": lambda: transport.auth_password(user, target.password or "", fallback=False),
-        "keyboard-interactive": lambda: transport.auth_interactive(user, _answer(target)),
-    }
-    for way, attempt in ways.items():
-        if way not in methods:
+def authenticate(transport: Transport, target: Target) -> None:
+    """Log in with the keys, then the password, which is given once. Raises Failure."""
+    allowed, accepted, refused = list[str](), "", list[str]()
+    for method, attempt, *what in _attempts(transport, target):
+        if allowed and method not in allowed:
             continue
         try:
-            more = attempt()
+            allowed = attempt(_user(target), *what)  # the methods that must follow
+            accepted = method
+            if not allowed:
+                return
         except BadAuthenticationType as error:
-            methods = error.allowed_types
-            continue
-        except _BROKEN:
-            ended = "" if transport.is_active() else ", and the server hung up"
-            said = f"the password of user {user!r} was not accepted{ended}"
-            raise Refused(f"login refused: {said}; check both") from None
-        if more:
-            raise _second_factor(target, f"more than a password ({', '.join(more)})")
-        return
-    said = f"the server takes no password, but {', '.join(methods)}"
-    raise Refused(f"login refused: {said}; check user and keys")
+            allowed = error.allowed_types
+        except (SSHException, OSError, EOFError):  # refused, or a key that cannot be agreed on
+            accepted = ""
+            refused.append(method)
+            if method != "publickey" or not transport.is_active():
+                break
+    takes = ", ".join(allowed) or "no way that it names"
+    if accepted:
+        raise _second_factor(target, f"more than {accepted} ({takes})")
+    if not refused and target.password is None:
+        given = "--key, an ssh-agent, SSH_UPTIME_PASSWORD or --ask-password"
+        raise Failure("auth", f"nothing to log in with: give {given}; the server takes {takes}")
+    advice = f"the server takes {takes}; check user, key and password"
+    if not transport.is_active():
+        advice = "it hung up; if these were too many keys, use --key or IdentitiesOnly"
+    tried = ", ".join(refused) or "a password"
+    raise Failure("auth", f"login refused: user {target.username!r} with {tried}; {advice}")
+
+
+def _user(target: Target) -> str:
+    device = DEVICES.get(target.device_type)
+    return target.username + (device.login if device else "")
+
+
+def _attempts(transport: Transport, target: Target) -> Iterator[tuple[Any, ...]]:
+    """Yield methods of RFC 4252, with what tries each, and what it needs besides the user."""
+    for key in keys.candidates(target.keys, target.identities_only):
+        yield "publickey", transport.auth_publickey, key
+    if target.password is None:  # some old switches want nothing; others tell what they take
+        yield "none", transport.auth_none
+    else:
+        yield "password", transport.auth_password, target.password, None, False
+        yield "keyboard-interactive", transport.auth_interactive, _answer(target)
 
 
 def _answer(target: Target) -> Callable[..., list[str]]:
@@ -80,19 +76,4 @@ def _answer(target: Target) -> Callable[..., list[str]]:
 
 def _second_factor(target: Target, wanted: str) -> Failure:
     advice = "that needs a person; use a login without a second factor"
-    return Failure("auth", f"{target.host} wants {wanted}: {advice}")
-
-
-def _nothing(transport: Transport, user: str, tried: int) -> None:
-    """Try to log in with nothing, as some old switches allow; else say what is missing."""
-    try:
-        transport.auth_none(user)
-    except _BROKEN as error:
-        ways = ", ".join(getattr(error, "allowed_types", [])) or "no way that it names"
-        if tried:
-            said = f"{tried} keys" if tried > 1 else "the key"
-            sentence = f"login refused: {said} of user {user!r} did not do"
-            raise Refused(f"{sentence}; the server takes {ways}") from None
-        sentence = "nothing to log in with: give --key, an ssh-agent or SSH_UPTIME_PASSWORD"
-        sentence += ", or SSH_UPTIME_PASSPHRASE for an encrypted key"
-        raise Failure("auth", f"{sentence}; the server takes {ways}") from None
+    return Failure("second-factor", f"{target.host} wants {wanted}: {advice}")

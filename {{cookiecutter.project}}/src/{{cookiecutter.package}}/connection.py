@@ -5,16 +5,13 @@ import os
 import re
 import socket
 import subprocess
-import tempfile
 from contextlib import suppress
 from time import monotonic
 
-from .failures import Failure, last_line, plain
+from .failures import Failure, plain
 from .targets import Target
 
-TOO_LATE = "no answer in time: look at the host, or raise --timeout"
-# What paramiko 5 has no more, and paramiko 4 still has.
-_SHA1 = {"kex": r".*-sha1$", "host key": r"ssh-(rsa|dss)$", "cipher": r"$."}
+TOO_LATE = "no answer in time: check the address, look at the host, or raise --timeout"
 
 
 class Connection:
@@ -26,17 +23,18 @@ class Connection:
 
     def __init__(self, target: Target, end: float) -> None:
         """Connect before the time `end` of time.monotonic(). Raises Failure."""
+        self.end = end
         self.heard = b""
         self._unread = b""
         self._closed = False  # paramiko looks at it, as at that of a socket
-        self._end = end
+        self._command = target.proxy
         self._proxy: subprocess.Popen[bytes] | None = None
-        self._socket = self._proxied(target.proxy) if target.proxy else _direct(target, end)
+        self._socket = self._through(target.proxy) if target.proxy else _direct(target, end)
 
     def recv(self, size: int) -> bytes:
         """Receive as a socket does."""
         if not self._unread:
-            self._socket.settimeout(max(0.001, self._end - monotonic()))
+            self._socket.settimeout(max(0.001, self.end - monotonic()))
             with suppress(TimeoutError):
                 self._unread = self._socket.recv(65536)
             if len(self.heard) < 8192:
@@ -46,7 +44,7 @@ class Connection:
 
     def send(self, data: bytes) -> int:
         """Send as a socket does. Raises EOFError after the deadline."""
-        if monotonic() > self._end:
+        if monotonic() > self.end:
             raise EOFError
         return self._socket.send(data)
 
@@ -58,7 +56,7 @@ class Connection:
         self._socket.close()
         self._closed = True
 
-    def end(self) -> None:
+    def close_down(self) -> None:
         """End the connection. Whoever reads finds its end, and closes it."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -66,56 +64,48 @@ class Connection:
             self._proxy.kill()
             self._proxy.wait()
 
-    def offers(self) -> dict[str, list[str]]:
-        """Return the algorithms that the server offers: RFC 4253, sections 4.2 and 7.1."""
+    def offers(self) -> tuple[list[str], list[str]]:
+        """Return the key exchanges and host keys on offer: RFC 4253, sections 4.2 and 7.1."""
         packet = self.heard[self.heard.find(b"\n", self.heard.find(b"SSH-")) + 1 :]
-        found, at = {}, 22  # after length, padding, type and cookie
-        for name in _SHA1 if packet[5:6] == b"\x14" else ():  # SSH_MSG_KEXINIT
-            size = int.from_bytes(packet[at : at + 4], "big")
-            found[name] = packet[at + 4 : at + 4 + size].decode("ascii", "replace").split(",")
-            at += 4 + size
-        return found
+        found, rest = [], packet[22:]  # after length, padding, type and cookie
+        for _ in range(2):
+            size = 4 + int.from_bytes(rest[:4], "big")
+            found.append(rest[4:size].decode("ascii", "replace").split(","))
+            rest = rest[size:]
+        return found[0], found[1]
 
-    def incompatible(self, said: str) -> Failure:
+    def incompatible(self) -> Failure:
         """Return what a server offers where nothing is in common, and what to do about it."""
-        name = next((name for name in _SHA1 if name in said), "kex")
-        offered = [plain(a) for a in self.offers().get(name, []) if not re.match("ext-|kex-", a)]
-        if offered and all(re.match(_SHA1[name], algorithm) for algorithm in offered):
+        kex, host_keys = self.offers()
+        kex = [name for name in kex if not name.startswith(("ext-", "kex-"))]
+        advice = "a newer paramiko may have one of them"
+        # What paramiko 5 has no more, and paramiko 4 still has.
+        if all(map(re.compile(".*-sha1$").match, kex)) or {*host_keys} <= {"ssh-rsa", "ssh-dss"}:
             advice = "an old device, SHA-1 only, needs a project made with legacy_ssh=yes"
-        else:
-            advice = "a newer paramiko may have one of them, or the server may offer more"
-        listed = ", ".join(offered[:6]) or "nothing"
-        return Failure("crypto", f"no {name} algorithm in common, it offers {listed}: {advice}")
+        listed = plain(f"{', '.join(kex[:6])}; host keys {', '.join(host_keys[:6])}")
+        return Failure("crypto", f"no algorithm in common, it offers {listed}: {advice}")
 
     def broken(self) -> Failure:
-        """Return why there was no handshake: silence, no way through, no SSH, or a hang-up."""
-        if monotonic() >= self._end and (not self.heard or self.heard.startswith(b"SSH-")):
-            return Failure("timeout", TOO_LATE)
+        """Return why there was no handshake: silence, no way through, or no SSH."""
         if self._proxy and not self.heard:
-            code = self._proxy.poll()
-            self._said.seek(0)
-            said = last_line(self._said.read().decode("utf-8", "replace")) or f"exit code {code}"
-            kind = "config" if code == 127 else "no-ssh"  # 127: the shell found no such program
-            return Failure(kind, f"no way through ({said}); try it: {self._command}")
+            return Failure("no-ssh", f"no way through, try it: {self._command}")
+        if monotonic() >= self.end and (not self.heard or self.heard.startswith(b"SSH-")):
+            return Failure("timeout", TOO_LATE)
         greeting = plain(self.heard.partition(b"\n")[0].decode("utf-8", "replace"))[:80]
-        if not greeting:
-            reason = "it closed the connection: a busy server, or one that lets only some in"
-            return Failure("no-ssh", f"{reason}; check the port, lower --workers")
-        if greeting.startswith("SSH-"):
-            return Failure("no-ssh", f"{greeting} broke off the key exchange: try again")
-        return Failure("no-ssh", f"no SSH server there, it says {greeting!r}: check the port")
+        advice = "check the port; if the server is too busy, lower --workers"
+        return Failure("no-ssh", f"it broke off, after it said {greeting!r}: {advice}")
 
-    def _proxied(self, command: str) -> socket.socket:
-        """Start the command in a shell, as ssh does."""
+    def _through(self, command: str) -> socket.socket:
+        """Start a proxy command in a shell, as ssh does."""
         if os.name != "posix":
             raise Failure("config", "ProxyCommand and ProxyJump need Linux or macOS")
-        self._command = command
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
         ours, theirs = socket.socketpair()
         with theirs:
             shell, end = os.environ.get("SHELL") or "/bin/sh", theirs.fileno()
             exec_it = [shell, "-c", f"exec {command}"]
-            self._proxy = subprocess.Popen(exec_it, stdin=end, stdout=end, stderr=self._said)
+            self._proxy = subprocess.Popen(
+                exec_it, stdin=end, stdout=end, stderr=subprocess.DEVNULL
+            )
         return ours
 
 
@@ -137,9 +127,7 @@ def _direct(target: Target, end: float) -> socket.socket:
         except OSError as error:
             failed = error
     if isinstance(failed, TimeoutError):
-        raise Failure("timeout", "no answer in time: check the address, or raise --timeout")
-    if isinstance(failed, ConnectionRefusedError):
-        raise Failure("refused", "nothing listens there: check address and port")
+        raise Failure("timeout", TOO_LATE)
     if failed.errno in (errno.EMFILE, errno.ENFILE):
         raise Failure("config", f"{failed.strerror}: lower --workers, or raise ulimit -n")
-    raise Failure("refused", f"unreachable ({failed.strerror}): check address and route")
+    raise Failure("refused", f"{failed.strerror}: check address, port and route")

@@ -10,14 +10,6 @@ class Failure(Exception):
         self.kind = kind
 
 
-class Refused(Failure):
-    """A login that was refused: the same secret on many more hosts may lock the account."""
-
-    def __init__(self, sentence: str) -> None:
-        """Keep the sentence; the kind is `auth`."""
-        super().__init__("auth", sentence)
-
-
 class UsageError(Exception):
     """What the user gave cannot be used. The message says where, and what was expected."""
 

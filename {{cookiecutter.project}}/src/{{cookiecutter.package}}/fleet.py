@@ -1,24 +1,22 @@
 """A fleet in, rows out as they come, on any executor: threads, processes, a Dask cluster."""
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from .ask import run
 from .devices import DEVICES, read
-from .failures import Failure, Refused, plain
-from .session import Session
+from .failures import Failure, plain
+from .session import login
 from .targets import Target
 
 REFUSED = 3
-"""Refused logins, more than those that went well, after which a secret is not tried again."""
-_NOT_TRIED = Failure(
-    "auth", f"not tried, since {REFUSED} hosts refused this user and secret: check them"
-)
+"""Refused logins, more than those that went well, after which a password is not tried again."""
+_LOGIN = {"auth": -1, None: 1, "no-prompt": 1, "command": 1, "parse": 1}
+"""What a kind of failure, or none, says of the login; the others say nothing."""
 
 
 @dataclass(slots=True)
@@ -41,60 +39,24 @@ class Row:
     kex: str = ""
     host_key: str = ""
     cipher: str = ""
-    learned: str = ""
-    """The known_hosts line of a key that was accepted on first use."""
-    login: int = 0
-    """1 for a login that was accepted, -1 for one that was refused, else 0."""
-
-    def shown(self) -> dict[str, object]:
-        """Return what programs get."""
-        return {key: v for key, v in asdict(self).items() if key not in ("learned", "login")}
 
 
 def probe(target: Target, timeout: float = 30.0) -> Row:
     """Ask one host for its uptime. Whatever goes wrong is in the row that comes back."""
-    row, began, session = _row(target), monotonic(), Session(target, timeout)
+    row, began = Row(target.name, target.host, target.device_type), monotonic()
     try:
         if target.device_type not in DEVICES:
             names = ", ".join(DEVICES)
             raise Failure("config", f"{target.device_type!r} is none of the types {names}")
-        with session:
+        with login(target, timeout) as session:
+            row.kex, row.host_key, row.cipher = session.algorithms
             answer = run(session, DEVICES[target.device_type].command)
         row.uptime_seconds, text = read(target.device_type, answer)
-        row.ok, row.text = True, _masked(text, target)
+        row.ok, row.text = True, target.masked(text)
     except Failure as failure:
-        row = _row(target, failure)
+        row.error, row.detail = failure.kind, target.masked(str(failure))
     row.elapsed = round(monotonic() - began, 3)
-    row.kex, row.host_key, row.cipher = session.algorithms
-    row.learned, row.login = session.learned, 1 if session.accepted else row.login
     return row
-
-
-class _Account:
-    """The hosts of one user and secret: those that wait, and those that are being asked."""
-
-    def __init__(self, keep_trying: bool) -> None:
-        self.keep_trying = keep_trying
-        self.waiting: deque[Target] = deque()
-        self.running: set[Future[Row]] = set()
-        self.refused = 0  # less those that were accepted
-
-    def spent(self) -> bool:
-        """Tell whether the secret must not be tried any more."""
-        return self.refused >= REFUSED and not self.keep_trying
-
-    def free(self) -> bool:
-        """Tell whether the next host may be asked now; nobody is locked out for a wrong key."""
-        by_key = self.waiting[0].password is None
-        return by_key or self.keep_trying or self.refused + len(self.running) < REFUSED
-
-    def cancel(self) -> None:
-        """Cancel what has not begun."""
-        for task in self.running:
-            task.cancel()
-
-
-_Done = tuple[_Account, Target, "Future[Row]"]
 
 
 def collect(
@@ -104,70 +66,51 @@ def collect(
 
     The executor decides how many hosts are asked at a time, and where. A wrong password on 5,000
     devices of one TACACS server is a locked account. So a password is given to three hosts first,
-    and each that accepts it frees the way for two more. A user and secret that hosts refuse is not
-    tried on all the others. `keep_trying` turns both off.
+    and each that accepts it frees the way for two more. After three refusals the rest is not
+    tried, unless `keep_trying`.
     """
-    accounts: dict[object, _Account] = {}
+    waiting: defaultdict[object, deque[Target]] = defaultdict(deque)
     for target in targets:
-        secret = (target.username, target.password, target.keys, target.agent)
-        accounts.setdefault(secret, _Account(keep_trying)).waiting.append(target)
-    done: SimpleQueue[_Done] = SimpleQueue()
+        waiting[_account(target)].append(target)
+    running, refused = Counter[object](), Counter[object]()  # refused: less those accepted
+    done: SimpleQueue[tuple[Target, Future[Row]]] = SimpleQueue()
 
-    def ask(account: _Account) -> None:
-        while account.waiting and (account.spent() or account.free()):
-            start(account, account.waiting.popleft())
-
-    def start(account: _Account, target: Target) -> None:
-        if account.spent():
-            task: Future[Row] = Future()
-            task.cancel()
-        else:
+    def submit(account: object) -> None:
+        free = keep_trying or not account
+        while waiting[account] and (free or refused[account] + running[account] < REFUSED):
+            target = waiting[account].popleft()
+            running[account] += 1
             task = executor.submit(probe, target, timeout)
-        account.running.add(task)
-        task.add_done_callback(lambda task: done.put((account, target, task)))
+            task.add_done_callback(lambda task, target=target: done.put((target, task)))  # type: ignore[misc]
 
-    try:
-        for account in accounts.values():
-            ask(account)
-        for _ in targets:
-            account, target, task = _next(done)
-            row = _result(target, task)
-            account.running.remove(task)
-            account.refused -= row.login
-            if account.spent():
-                account.cancel()
-            ask(account)
-            yield row
-    finally:
-        for account in accounts.values():
-            account.cancel()
+    for account in list(waiting):
+        submit(account)
+    while any(running.values()):
+        try:
+            target, task = done.get(timeout=1)  # Windows cannot interrupt a longer wait
+        except Empty:
+            continue
+        row, account = _result(target, task), _account(target)
+        running[account] -= 1
+        refused[account] -= _LOGIN.get(row.error, 0)
+        submit(account)
+        yield row
+    advice = f"not tried, since {REFUSED} hosts refused this user and password: check them"
+    for target in (target for queue in waiting.values() for target in queue):
+        yield _failed(target, "auth", advice)
 
 
-def _next(done: "SimpleQueue[_Done]") -> _Done:
-    while True:
-        with suppress(Empty):
-            return done.get(timeout=1)  # Windows cannot interrupt a longer wait
+def _account(target: Target) -> object:
+    """Return what a wrong password may lock; a wrong key locks nobody out."""
+    return target.password and (target.username, target.password)
 
 
 def _result(target: Target, task: "Future[Row]") -> Row:
-    if task.cancelled():
-        return _row(target, _NOT_TRIED)
-    error = task.exception()
-    if not error:
-        return task.result()
-    lost = f"the worker was lost ({plain(repr(error))}): start fewer workers"
-    return _row(target, Failure("config", lost))  # a process or a machine died
+    if error := task.exception():  # a process or a machine died, or misses a file
+        lost = f"the worker failed ({plain(str(error)) or type(error).__name__})"
+        return _failed(target, "config", lost)
+    return task.result()
 
 
-def _row(target: Target, failure: Failure | None = None) -> Row:
-    row = Row(target.name, target.host, target.device_type)
-    if failure:
-        row.error, row.detail = failure.kind, _masked(str(failure), target)
-        row.login = -1 if isinstance(failure, Refused) else 0
-    return row
-
-
-def _masked(text: str, target: Target) -> str:
-    for secret in target.secrets():
-        text = text.replace(secret, "***")
-    return text
+def _failed(target: Target, kind: str, detail: str) -> Row:
+    return Row(target.name, target.host, target.device_type, error=kind, detail=detail)

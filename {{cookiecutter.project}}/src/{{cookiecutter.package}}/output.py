@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from .failures import plain
@@ -41,20 +42,23 @@ def write(text: str, file: str | None) -> None:
         new.unlink(missing_ok=True)
 
 
-def table(rows: Sequence[Row], algorithms: bool = False) -> str:
-    """Return a table for people; `algorithms` adds a column for each that was agreed on."""
-    lines = [("HOST", "UPTIME", *(("KEX", "HOST KEY", "CIPHER") if algorithms else ()), "")]
+def table(rows: Sequence[Row]) -> str:
+    """Return a table for people."""
+    lines = [("HOST", "UPTIME", "")]
     for row in rows:
         minutes = (row.uptime_seconds or 0) // 60
         uptime = f"{minutes // 1440}d {minutes // 60 % 24:2}h {minutes % 60:02}m"
-        agreed = (row.kex, row.host_key, row.cipher) if algorithms else ()
-        lines.append((row.name, row.error or uptime, *agreed, row.text or row.detail))
-    widths = [max(len(plain(cell)) for cell in column) for column in zip(*lines, strict=True)]
-    form = "  ".join(f"{{:<{width}}}" for width in widths)
-    return "\n".join(form.format(*map(plain, line)).rstrip() for line in lines)
+        lines.append((plain(row.name), row.error or uptime, plain(row.text or row.detail)))
+    first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
+    return "\n".join(f"{a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in lines)
 
 
-def _prom(rows: Sequence[Row]) -> str:
+def as_json(rows: Sequence[Row]) -> str:
+    """Return a list of rows."""
+    return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
+
+
+def prom(rows: Sequence[Row]) -> str:
     """Return metrics for node_exporter's textfile collector."""
     lines: list[str] = []
 
@@ -81,8 +85,4 @@ def _label(row: Row, name: str) -> str:
     return f'{name}="{value}"'
 
 
-def _json(rows: Sequence[Row]) -> str:
-    return json.dumps([row.shown() for row in rows], indent=2, ensure_ascii=False)
-
-
-FORMS = {"table": table, "json": _json, "prom": _prom}
+FORMS = {"table": table, "json": as_json, "prom": prom}

@@ -6,16 +6,16 @@ that was refused twice may lock the account.
 
 import logging
 import random
-import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic, sleep
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from .authentication import authenticate
 from .connection import TOO_LATE, Connection
-from .devices import DEVICES
 from .failures import Failure
 from .targets import Target
 
@@ -28,85 +28,72 @@ _PAUSES = (0.2, 0.4, 0.8, 1.6, 0)  # seconds before the next try at a server tha
 _FAST = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")  # no separate MAC to compute
 
 
+@dataclass(frozen=True)
 class Session:
-    """A login to one host, for a `with` block. What it learns is there after a failure too."""
+    """A host that let us in, until the time `end` of time.monotonic()."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
-        """Plan a login that ends, with all that is done in it, after `timeout` seconds."""
-        self.target = target
-        self.end = time.monotonic() + timeout
-        self.transport: paramiko.Transport
-        self.learned = ""
-        """The known_hosts line of a key that was accepted on first use."""
-        self.algorithms = ("", "", "")
-        """Key exchange, host key and cipher that were agreed on."""
-        self.accepted = False
-        """Whether the host let us in."""
-        self._connection: Connection | None = None
+    target: Target
+    end: float
+    transport: paramiko.Transport
+    algorithms: tuple[str, str, str]
+    """Key exchange, host key and cipher that were agreed on."""
 
     def left(self) -> float:
         """Return the seconds that are left, a little more than 0 when there are none."""
-        return max(0.001, self.end - time.monotonic())
+        return max(0.001, self.end - monotonic())
 
-    def __enter__(self) -> Self:
-        """Log in. Raises Failure."""
-        device = DEVICES.get(self.target.device_type)
-        try:
-            self._connect()
-            user = self.target.username + (device.login if device else "")
-            authenticate(self.transport, self.target, user)
-            self.accepted = True
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
-            raise
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        """End the connection. Raises Failure for what was raised because the time was over."""
-        self._end()
-        told = isinstance(error, Failure) and error.kind in ("no-prompt", "no-ssh")
-        if time.monotonic() >= self.end and isinstance(error, Exception) and not told:
-            raise Failure("timeout", TOO_LATE) from error
+@contextmanager
+def login(target: Target, timeout: float) -> Iterator[Session]:
+    """Log in, and out after the block; all of it takes at most `timeout` seconds.
 
-    def _end(self) -> None:
-        if self._connection:
-            self._connection.end()
-
-    def _connect(self) -> None:
-        """Connect and agree on algorithms; a server that breaks off is tried again."""
+    Raises Failure, also for what the block raises because the time was over.
+    """
+    end = monotonic() + timeout
+    connection = None
+    try:
         for pause in _PAUSES:
+            connection = Connection(target, end)
             try:
-                self._connection = Connection(self.target, self.end)
-                self._handshake(self._connection)
-                return
+                session = _handshake(target, connection)
+                break
             except Failure as failure:
-                if failure.kind != "no-ssh" or not pause or self.left() < 2 * pause:
+                if failure.kind != "no-ssh" or not pause or monotonic() + 2 * pause > end:
                     raise
-            self._end()
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads hosts, no secret
+            connection.close_down()
+            sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads hosts, no secret
+        authenticate(session.transport, target)
+        yield session
+    except Exception as error:
+        told = isinstance(error, Failure) and error.kind in ("no-prompt", "no-ssh")
+        if monotonic() >= end and not told:
+            raise Failure("timeout", TOO_LATE) from error
+        raise
+    finally:
+        if connection:
+            connection.close_down()
 
-    def _handshake(self, connection: Connection) -> None:
-        """Agree on algorithms and check the host key. Raises Failure."""
-        trust, blocked = self.target.trust, self.target.settings.get("disabled_algorithms")
-        transport = paramiko.Transport(connection, disabled_algorithms=blocked)  # type: ignore[arg-type]
-        options = transport.get_security_options()
-        options.ciphers = sorted(options.ciphers, key=lambda name: name not in _FAST)
-        known = {line.kind.replace("ssh-rsa", "rsa-sha2-512") for line in trust.lines}
-        options.key_types = sorted(options.key_types, key=lambda name: name not in known)
-        kex = options.kex
-        transport.daemon = True
-        transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = self.left()
-        try:
-            transport.start_client(timeout=self.left())
-            key = transport.get_remote_server_key()
-        except IncompatiblePeer as error:
-            raise connection.incompatible(str(error)) from None
-        except Exception as error:  # paramiko lets out what a broken packet raises in it
-            raise connection.broken() from error
-        offered = connection.offers().get("kex", [])
-        agreed = next((name for name in kex if name in offered), "")  # the client's first
-        self.algorithms = (agreed, str(transport.host_key_type), transport.local_cipher)
-        self.learned = trust.judge(key.get_name(), key.get_base64())
-        self.transport = transport
+
+def _handshake(target: Target, connection: Connection) -> Session:
+    """Agree on algorithms and check the host key. Raises Failure."""
+    trust, blocked = target.trust, target.settings.get("disabled_algorithms")
+    transport = paramiko.Transport(connection, disabled_algorithms=blocked)  # type: ignore[arg-type]
+    options = transport.get_security_options()
+    options.ciphers = sorted(options.ciphers, key=lambda name: name not in _FAST)
+    known = {line.kind.replace("ssh-rsa", "rsa-sha2-512") for line in trust.lines}
+    options.key_types = sorted(options.key_types, key=lambda name: name not in known)
+    kex, left = options.kex, max(0.001, connection.end - monotonic())
+    transport.daemon = True
+    transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = left
+    try:
+        transport.start_client(timeout=left)
+        key = transport.get_remote_server_key()
+    except IncompatiblePeer:
+        raise connection.incompatible() from None
+    except Exception as error:  # paramiko lets out what a broken packet raises in it
+        raise connection.broken() from error
+    trust.judge(key)
+    offered, _ = connection.offers()
+    agreed = next((name for name in kex if name in offered), "")  # the client's first
+    algorithms = (agreed, str(transport.host_key_type), transport.local_cipher)
+    return Session(target, connection.end, transport, algorithms)
