@@ -245,9 +245,9 @@ DEFECTS: dict[Callable[[Path], None], str] = {
     flipped: "cannot be used: Bad CRC-32 for file 'noarch/pygments",
     not_a_bundle: "cannot be used: File is not a zip file",
     missing: "cannot be used: No such file",
-    without_lock: "was made from another conda-lock.yml",
-    of_another_lock: "was made from another conda-lock.yml",
-    of_another_platform: "is not for this machine",
+    without_lock: "was not made from this conda-lock.yml",
+    of_another_lock: "was not made from this conda-lock.yml",
+    of_another_platform: "was not made from this conda-lock.yml for ",
 }
 
 

@@ -444,9 +444,9 @@ SETTINGS = {
     "[[tool.condaw]]": "condaw in pyproject.toml is not a table",
     "[tool.condaw]\nsmoke = 1979-05-27": SMOKE,
     '[tool.condaw]\nsmoke = [["a\\u0000"]]': SMOKE,
-    f"a = {'9' * 10_000}": "pyproject.toml is not valid TOML",
-    f"a = {'[' * 100_000}": "pyproject.toml is not valid TOML",
-    "a = '\0'": "pyproject.toml is not valid TOML",
+    f"a = {'9' * 10_000}": "pyproject.toml cannot be read: ",
+    f"a = {'[' * 100_000}": "pyproject.toml cannot be read: ",
+    "a = '\0'": "pyproject.toml cannot be read: ",
 }
 
 

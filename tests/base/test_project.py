@@ -54,7 +54,7 @@ def test_a_pyproject_that_is_not_toml_is_named_with_its_line(tmp_path: Path) -> 
     (tmp_path / "pyproject.toml").write_text("[tool\n", encoding="utf-8")
     with pytest.raises(CannotError) as caught:
         project.smoke_commands(project.Project(tmp_path))
-    assert "pyproject.toml is not valid TOML" in caught.value.cause
+    assert "pyproject.toml cannot be read: " in caught.value.cause
     assert "line 1" in caught.value.cause
 
 

@@ -78,17 +78,14 @@ def opened(project: Project, file: Path) -> Iterator[Path]:
             if getattr(error, "errno", None) in FULL:
                 step = f"make room in {folder.parent}, or set TMPDIR to another folder"
             raise CannotError(f"the bundle {file} cannot be used: {reason}", step) from None
-        if not same_lock:
-            cause = f"the bundle {file} was made from another conda-lock.yml"
-            next_step = "make it again where there is a network"
-            raise CannotError(cause, f"{next_step}: python -m condaw bundle {file.name}")
         _use(file, folder / WHEELS)
         from condaw.lockfile.package import this_platform
 
-        if not (folder / (subdir := this_platform())).is_dir():
+        subdir = this_platform()
+        if not same_lock or not (folder / subdir).is_dir():
             command = f"python -m condaw bundle {file.name} --platform {subdir}"
-            cause = f"the bundle {file} is not for this machine, {subdir}"
-            raise CannotError(cause, f"make one where there is a network: {command}")
+            cause = f"the bundle {file} was not made from this conda-lock.yml for {subdir}"
+            raise CannotError(cause, f"make it again where there is a network: {command}")
         yield folder
 
 

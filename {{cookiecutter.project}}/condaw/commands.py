@@ -75,25 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the command line: each command's docstring is its summary and its examples."""
-    as_written = argparse.RawDescriptionHelpFormatter
+    """Return the command line: each command's docstring is its summary."""
     parser = argparse.ArgumentParser(
         prog=console.as_started(console.CONDAW),
         description="This project's conda environment: made from conda-lock.yml, and verified.",
         epilog=EXIT_CODES,
-        formatter_class=as_written,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"condaw {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for function, options in COMMANDS.items():
-        summary, _, examples = (function.__doc__ or "").partition("\n\n")
-        command = commands.add_parser(
-            function.__name__.removeprefix("do_"),
-            help=summary,
-            description=summary,
-            epilog=console.as_started(examples.replace("\n    ", "\n").strip()),
-            formatter_class=as_written,
-        )
+        verb, summary = function.__name__.removeprefix("do_"), function.__doc__
+        command = commands.add_parser(verb, help=summary, description=summary)
         command.set_defaults(function=function)
         command.add_argument("-q", "--quiet", action="store_true", help="print only failures")
         for name, settings in options.items():
@@ -110,14 +103,7 @@ def _words(metavar: str, text: str) -> dict[str, Any]:
 
 
 def do_create(options: argparse.Namespace) -> int:
-    """Make the environment from the lock, and verify it.
-
-    examples:
-      python -m condaw create                      make it, or see that it is ready
-      python -m condaw create --repair             make it again, from checked packages
-      python -m condaw create --bundle FILE        without a network
-      python -m condaw create --without dev        on a server: no pytest, no ruff
-    """
+    """Make the environment from the lock, and verify it."""
     if options.bundle and not os.path.isfile(options.bundle):
         cause = f"the bundle {options.bundle} cannot be used: No such file"
         raise CannotError(cause, "name the right file")
@@ -153,17 +139,12 @@ def do_create(options: argparse.Namespace) -> int:
 
 def do_verify(options: argparse.Namespace) -> int:
     """Compare the environment with the lock, file by file, and run the smoke commands."""
-    while True:
-        seen = state.identity()
-        try:
-            findings, good = _examined()
-        except OSError:
-            if state.identity() == seen:
-                raise
-            continue
-        if not findings or state.identity() == seen:
-            break
-        # Another condaw has replaced it meanwhile: look at the new one.
+    from condaw.base.file_lock import exclusive
+    from condaw.base.project import Project
+
+    project = Project()
+    with exclusive(project.file_lock, project.prefix):
+        findings, good = _examined()
     if not options.json:
         return _report(findings, good)
     _print_json({"ok": not findings, "findings": [each.as_dict() for each in findings]})
@@ -203,14 +184,7 @@ def do_status(options: argparse.Namespace) -> int:
 
 
 def do_lock(options: argparse.Namespace) -> int:
-    """Solve environment.yml into conda-lock.yml, or check that the lock is fresh.
-
-    examples:
-      python -m condaw lock                        after a change of environment.yml
-      python -m condaw lock --update openssl       a security fix, and no more
-      python -m condaw lock --upgrade --pin        everything new, also what you pinned
-      python -m condaw lock --check                in CI: was the lock forgotten?
-    """
+    """Solve environment.yml into conda-lock.yml, or check that the lock is fresh."""
     if (options.check, options.pin or options.upgrade, bool(options.update)).count(True) > 1:
         _parser().error("lock: use only one of --check, --update, and --upgrade or --pin")
     project = _with_engine(relock=True)
@@ -230,12 +204,7 @@ def do_lock(options: argparse.Namespace) -> int:
 
 
 def do_add(options: argparse.Namespace) -> int:
-    """Add packages to environment.yml, lock what that needs, and create.
-
-    examples:
-      python -m condaw add ruamel.yaml             the newest that fits
-      python -m condaw add --pip humanize==4.13.0  from PyPI
-    """
+    """Add packages to environment.yml, lock what that needs, and create."""
     return _edited(options)
 
 
@@ -284,12 +253,7 @@ def do_audit(options: argparse.Namespace) -> int:
 
 
 def do_bundle(options: argparse.Namespace) -> int:
-    """Put everything that the lock names into one file, for a machine without a network.
-
-    examples:
-      python -m condaw bundle FILE                 for machines like this one
-      python -m condaw bundle FILE --platform linux-64 osx-arm64
-    """
+    """Put everything that the lock names into one file, for a machine without a network."""
     from pathlib import Path
 
     project = _with_engine()
@@ -302,12 +266,7 @@ def do_bundle(options: argparse.Namespace) -> int:
 
 
 def do_run(options: argparse.Namespace) -> int:
-    """Run a command in the activated environment.
-
-    examples:
-      python -m condaw run -- pytest -x            the tests
-      python -m condaw run -- python               a Python prompt
-    """
+    """Run a command in the activated environment."""
     from condaw.environment import activation
 
     words = options.words[1:] if options.words[:1] == ["--"] else options.words

@@ -6,7 +6,6 @@ The report can be shown to anybody: without passwords, tokens and the name of th
 import os
 import platform
 import re
-import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from condaw.network import pip_config, probe
 
 FOLLOWED = ["index-url", "extra-index-url", "find-links", "no-index", "cert", "uploaded-prior-to"]
 FOLLOWED += ["channel_alias", "custom_channels", "exclude_newer", "mirrors"]
-NEEDED = 1024  # MB of free disk that an environment and the caches may take
 
 Check = tuple[str, str, str]
 """What was checked, what was found, and the next step: empty if all is well."""
@@ -50,14 +48,9 @@ def _machine(project: Project) -> Iterator[Check]:
     yield "condaw", f"{__version__} in {project.root}", ""
     where = f"{platform.python_version()} at {sys.executable}, {platform.platform()}"
     yield "python", where, ""
-    proxies = urllib.request.getproxies()
-    direct = proxies.pop("no", "")
-    shown = [f"{scheme} through {without_user(url)}" for scheme, url in proxies.items()]
-    text = ", ".join(shown) or "none is set"
-    yield "proxy", f"{text}; without it: {direct}" if direct else text, ""
-    free = shutil.disk_usage(project.root).free // 1024**2
-    step = "" if free > NEEDED else f"make room: {NEEDED} MB are needed"
-    yield "disk", f"{free} MB free", step
+    proxies = urllib.request.getproxies().items()
+    shown = [f"{kind} through {without_user(url)}" for kind, url in proxies if kind != "no"]
+    yield "proxy", ", ".join(shown) or "none is set", ""
 
 
 def _cache(_: Project) -> Iterator[Check]:
@@ -94,12 +87,9 @@ def _index(project: Project) -> Iterator[Check]:
 
 
 def _engine(_: Project) -> Iterator[Check]:
-    if engine.importable(engine.ENGINE):
-        yield "engine", "in this Python", ""
-    elif (folder := engine.folder(engine.ENGINE)).is_dir():
-        yield "engine", str(folder), ""
-    else:
-        yield "engine", "not fetched yet", "run: python -m condaw create"
+    place = "in this Python" if engine.importable(engine.ENGINE) else engine.folder(engine.ENGINE)
+    step = "" if _loaded() else "run: python -m condaw create"
+    yield "engine", "not fetched yet" if step else str(place), step
 
 
 def _loaded() -> bool:

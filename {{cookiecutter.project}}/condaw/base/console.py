@@ -19,8 +19,8 @@ quiet = False  # set by `--quiet`: progress and good news are not printed; failu
 
 
 def tolerate_any_letter() -> None:
-    """Let stdout and stderr show what their encoding does not have as escapes. If one is closed, as
-    by `>&-`, what is printed there goes nowhere: the exit code still says how it went."""
+    """Let stdout and stderr show what their encoding does not have as escapes, and go nowhere if
+    they are closed: the exit code still says how it went."""
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (sys.stdout, sys.stderr):
@@ -40,8 +40,8 @@ def warn(text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return `text` as one line without secrets, and with escapes for control characters. Names and
-    messages from archives, locks and other programs end up in what is printed."""
+    """Return `text`, which may come from anywhere, as one line without secrets, and with escapes
+    for control characters."""
     shown = redacted(as_started(text))
     shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

@@ -6,34 +6,26 @@ import re
 
 RETRY = "run the command again: python -m condaw create"  # the next step after most failures
 FULL = {errno.ENOSPC, 112} if os.name == "nt" else {errno.ENOSPC, errno.EDQUOT}
-DENIED = (
-    {errno.EACCES, 5, 32}
-    if os.name == "nt"
-    else {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
-)
+DENIED = {5, 32} if os.name == "nt" else {errno.EPERM, errno.EROFS, errno.EBUSY}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY}
 """Error numbers: errno(3), and of Windows ERROR_DISK_FULL, ACCESS_DENIED and SHARING_VIOLATION."""
 
-SECRETS = tuple(
-    (re.compile(pattern), rest)
-    for pattern, rest in (
-        # An @ past the first slash may be of a password with a slash: all of it may be secret.
-        (r"(://)[^\s/?#]*[/?#]\S*@\S*", r"\1*****"),
-        (r"(://)[^\s/?#]*@", r"\1"),
-        # A password with a space, if it does not begin like a port.
-        (r"(://)[^\s/@:?#[]*:(?!\s|\d{1,5}\b)[^\n@]*@\S*", r"\1*****"),
-        # A proxy without a scheme; `pkg:` is a package URL.
-        (r"(?<![^\s'\"(=<])(?!pkg:)[^\s:/@'\"(=<]+:\S*@\S+", "*****"),
-        (r"(://\S*?/t/)[^/\s)'\"]+", r"\1*****"),
-        (r"\?[^\s?=]*=\S*?(?=[])}'\",;:.]*(?:\s|$))", "?*****"),
-    )
-)
+SECRETS = {
+    # An @ past the first slash may be of a password with a slash: all of it may be secret.
+    r"(://)[^\s/?#]*[/?#]\S*@\S*": r"\1*****",
+    r"(://)[^\s/?#]*@": r"\1",
+    # A password with a space, if it does not begin like a port.
+    r"(://)[^\s/@:?#[]*:(?!\s|\d{1,5}\b)[^\n@]*@\S*": r"\1*****",
+    # A proxy without a scheme; `pkg:` is a package URL.
+    r"(?<![^\s'\"(=<])(?!pkg:)[^\s:/@'\"(=<]+:\S*@\S+": "*****",
+    r"(://\S*?/t/)[^/\s)'\"]+": r"\1*****",
+    r"\?[^\s?=]*=\S*?(?=[])}'\",;:.]*(?:\s|$))": "?*****",
+}
 """Patterns of secrets, and what stays of each."""
 
 
 class CannotError(Exception):
-    """Work that could not be done. `cause` is one sentence for people; `next_step` is the command
-    or action to try next. Both are redacted: they hold no password or token of a URL."""
+    """Work that could not be done: why, in a sentence, and what to try next; without secrets."""
 
     def __init__(self, cause: str, next_step: str) -> None:
         super().__init__(redacted(cause))
@@ -42,28 +34,26 @@ class CannotError(Exception):
 
 
 def redacted(text: str) -> str:
-    """Return `text` without the passwords and tokens that URLs in it hold: users and passwords,
-    also of a proxy without a scheme; queries, which sign or hold keys; and `/t/TOKEN/` of conda."""
-    for pattern, rest in SECRETS:
-        text = pattern.sub(rest, text)
+    """Return `text` without what may be secret in the URLs and proxies that it names."""
+    for pattern, rest in SECRETS.items():
+        text = re.sub(pattern, rest, text)
     return text
 
 
 def without_user(url: str) -> str:
-    """Return a URL, or a proxy without a scheme, without its user and password, whatever is in
-    them: that it is one URL is known here, so its last @ ends them."""
+    """Return a URL, or a proxy without a scheme, without its user and password. That it is one URL
+    is known here, so its last @ ends them, whatever is in them."""
     scheme = re.match(r"\w[\w+.-]*://|", url)
     return scheme[0] + url[scheme.end() :].rpartition("@")[2] if scheme else url
 
 
 def next_step_after(problem: str | OSError, otherwise: str) -> str:
-    """Return what to do about a failure: by its error number if it has one, else `otherwise`.
-    `problem` may be the output of another program: Rust ends an error of the system with `(os error
-    N)`, Python begins it with `[Errno N]`, whatever the language of the words."""
+    """Return what to do about a failure: by the number of a system's error that it names, as Rust
+    (`(os error N)`) or Python (`[Errno N]`) do in any language; else `otherwise`."""
     text = str(problem)
     numbers = set(map(int, re.findall(r"(?:\(os error |\[Errno |\[WinError )(\d+)[)\]]", text)))
     if numbers & FULL:
         return "make room on the disk"
-    if numbers & DENIED:
+    if numbers & {errno.EACCES, *DENIED}:
         return "make it writable, and stop what is using it"
     return "remove what is in its way" if numbers & IN_THE_WAY else otherwise

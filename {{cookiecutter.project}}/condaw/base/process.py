@@ -29,10 +29,10 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    stdin: str | None = None,
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command` without a shell, and return its exit code and its output as text. stdout and
-    stderr are one text. Raises OSError if the program cannot be started."""
+    """Run `command` without a shell, and return its exit code, and stdout and stderr as one text.
+    Raises OSError if it cannot be started."""
     import subprocess
 
     return subprocess.run(
@@ -40,10 +40,8 @@ def run(
         env=env,
         cwd=cwd,
         input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         encoding="utf-8",
         errors="replace",
         check=False,

@@ -35,10 +35,8 @@ def cache_dir() -> Path:
     try:
         home = Path.home()
     except RuntimeError:
-        raise CannotError(
-            "there is no home directory",
-            "set HOME to a folder that you can write to, and run the command again",
-        ) from None
+        step = "set HOME to a folder that you can write to, and run the command again"
+        raise CannotError("there is no home directory", step) from None
     if own := os.environ.get("CONDAW_CACHE"):
         return Path(own).expanduser().absolute()
     if sys.platform == "win32":
@@ -59,19 +57,17 @@ def own_cache() -> Path:
     except OSError as error:
         raise unwritable_cache(error) from None
     if os.name != "nt" and (status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid())):
-        raise CannotError(
-            f"other users can write to the cache folder {folder}, and what is in it runs as you",
-            "remove it, or set CONDAW_CACHE to a folder that only you can write to",
-        )
+        cause = f"other users can write to the cache folder {folder}, and what is in it runs as you"
+        step = "remove it, or set CONDAW_CACHE to a folder that only you can write to"
+        raise CannotError(cause, step)
     return folder
 
 
 def unwritable_cache(error: OSError) -> CannotError:
     """Return the error to raise when the cache cannot be written."""
-    return CannotError(
-        f"the cache folder {cache_dir()} cannot be written: {error.strerror or error}",
-        "make it writable or set CONDAW_CACHE to another folder, and run the command again",
-    )
+    cause = f"the cache folder {cache_dir()} cannot be written: {error.strerror or error}"
+    step = "make it writable or set CONDAW_CACHE to another folder, and run the command again"
+    return CannotError(cause, step)
 
 
 def table(project: Project, *names: str) -> dict[str, Any]:
@@ -92,16 +88,14 @@ def smoke_commands(project: Project) -> list[list[str]]:
     lists = isinstance(commands, list) and all(isinstance(c, list) and c for c in commands)
     words = [word for command in commands for word in command] if lists else []
     if not lists or not all(isinstance(word, str) and "\0" not in word for word in words):
-        raise CannotError(
-            "smoke in [tool.condaw] of pyproject.toml is not a list of commands",
-            'write it as a list of lists, for example: smoke = [["python", "--version"]]',
-        )
+        cause = "smoke in [tool.condaw] of pyproject.toml is not a list of commands"
+        step = 'write it as a list of lists, for example: smoke = [["python", "--version"]]'
+        raise CannotError(cause, step)
     return list(commands)
 
 
 def toml(file: Path) -> dict[str, Any]:
-    """Return what a TOML file holds; nothing if there is none. Raises CannotError if it cannot be
-    read."""
+    """Return what a TOML file holds; nothing if there is none."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -110,8 +104,5 @@ def toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except OSError as error:
-        cause = f"{file.name} cannot be read: {error.strerror}"
-        raise CannotError(cause, "make it a readable file") from None
-    except (ValueError, RecursionError) as error:  # also numbers with thousands of digits
-        raise CannotError(f"{file.name} is not valid TOML: {error}", "correct it") from None
+    except (OSError, ValueError, RecursionError) as error:  # numbers may have thousands of digits
+        raise CannotError(f"{file.name} cannot be read: {error}", "correct it") from None

@@ -128,7 +128,7 @@ def _uv_install(
     words: Sequence[str],
     prefix: Path,
     env: Mapping[str, str],
-    stdin: str | None = None,
+    stdin: str = "",
     cwd: Path | None = None,
 ) -> None:
     """Run `uv pip install` from uv's cache, else from the index. Raises CannotError if it fails."""

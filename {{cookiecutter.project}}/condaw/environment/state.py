@@ -93,12 +93,6 @@ def nothing_to_do(without: list[str], root: Folder = ROOT) -> str:
     return f"nothing to do: {reason}" if word == "ready" and left_out(root) == without else ""
 
 
-def identity(root: Folder = ROOT) -> int | None:
-    """Return what tells an environment from the one that replaces it: its folder's inode."""
-    prefix = os.path.join(root, PREFIX)
-    return os.stat(prefix).st_ino if os.path.exists(prefix) else None
-
-
 def _time(prefix: Folder, path: str) -> str:
     """Return when a file or folder was last changed, in nanoseconds; `-` if it is not there."""
     try:

@@ -125,7 +125,7 @@ def fetched_from(url: str) -> str:
 
 def condarc() -> dict[str, tuple[Any, Path]]:
     """Return conda's configuration, each setting with its file: the one nearest to the user. Maps
-    are merged. What would matter and is not supported is told, once."""
+    are merged. A setting that is not supported is told, once."""
     found: dict[str, tuple[Any, Path]] = {}
     for file in _condarc_files():
         try:
@@ -152,10 +152,8 @@ def _condarc_files() -> list[Path]:
     user = [xdg / "conda", home / ".config" / "conda", home / ".conda", home, prefix]
     found = []
     for folder in (*map(Path, system), root, *user):
-        found.append(folder / ".condarc")
-        if folder != home:
-            drop_ins = sorted((folder / "condarc.d").glob("*.y*ml"))
-            found += [folder / "condarc", *drop_ins]
+        drop_ins = sorted((folder / "condarc.d").glob("*.y*ml"))
+        found += [folder / ".condarc", folder / "condarc", *drop_ins]
     return [*found, own.expanduser()]
 
 

@@ -23,8 +23,7 @@ reached. Which versions to take, from when, and where to, is for those who choos
 
 
 def pip_settings() -> dict[str, str]:
-    """Return pip's settings (`index-url`, `extra-index-url`, ...), from its files and variables.
-    pip is not asked: that takes a quarter of a second, and pip may not be installed."""
+    """Return pip's settings. pip is not asked: that takes a while, and it may not be installed."""
     return {name: value for name, (value, _) in placed_settings().items()}
 
 
@@ -50,8 +49,7 @@ def placed_settings() -> dict[str, tuple[str, str]]:
 
 def config_files() -> list[Path]:
     """Return pip's configuration files, whether they exist or not; later ones win. Source: pip's
-    user guide, "Configuration". PIP_CONFIG_FILE replaces the user's files; as the null device it
-    replaces all of them."""
+    user guide, "Configuration", also for what PIP_CONFIG_FILE replaces."""
     own = os.environ.get("PIP_CONFIG_FILE", "")
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - this one never fails
     if own == os.devnull:
@@ -59,15 +57,12 @@ def config_files() -> list[Path]:
     if sys.platform == "win32":
         name, everyone = "pip.ini", [Path(os.environ.get("PROGRAMDATA", "C:/ProgramData"), "pip")]
         user = [home / "pip", Path(os.environ.get("APPDATA", home), "pip")]
-    else:
-        name, everyone = "pip.conf", [Path("/Library/Application Support/pip")]
-        user = [home / ".pip", Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip")]
-        library = home / "Library" / "Application Support" / "pip"
-        if sys.platform != "darwin":
-            shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
-            everyone = [*(Path(folder, "pip") for folder in shared), Path("/etc")]
-        elif library.is_dir():
-            user[1] = library
+    else:  # those of Linux, then those of macOS
+        name, library = "pip.conf", "Library/Application Support/pip"
+        shared = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+        everyone = [*(Path(folder, "pip") for folder in shared), Path("/etc"), Path("/", library)]
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        user = [home / ".pip", config / "pip", home / library]
     folders = [*everyone, *([] if Path(own).is_file() else user), Path(sys.prefix)]
     return [*(folder / name for folder in folders), *([Path(own)] if own else [])]
 
@@ -103,8 +98,7 @@ def trust() -> None:
 
 
 def pip_environment() -> dict[str, str]:
-    """Return the process environment for pip, with the user's settings that are PASSED. Raises
-    CannotError if pip's configuration cannot be read."""
+    """Return the process environment for pip, with the user's settings that are PASSED."""
     settings = pip_settings().items()
     pip = {f"PIP_{n.upper().replace('-', '_')}": " ".join(value.split()) for n, value in settings}
     own = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
@@ -112,9 +106,8 @@ def pip_environment() -> dict[str, str]:
 
 
 def uv_environment() -> dict[str, str]:
-    """Return the process environment in which uv fetches from where pip would. As variables, not
-    arguments, since an index URL may hold a password. What the user has set for uv itself stays, if
-    it is PASSED. Like pip, uv looks at all indexes: each file's sha256 is known."""
+    """Return the process environment in which uv fetches from where pip would; what the user has
+    set for uv itself stays, if it is PASSED. In arguments, anybody could read a password."""
     pip = pip_settings()
     wanted = {
         "UV_DEFAULT_INDEX": pip.get("index-url"),
@@ -122,7 +115,7 @@ def uv_environment() -> dict[str, str]:
         "UV_FIND_LINKS": ",".join(pip.get("find-links", "").split()),
         "PIP_NO_INDEX": pip.get("no-index"),
         "UV_SYSTEM_CERTS": "1",
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",  # like pip; each file's sha256 is known
     }
     return {name: value for name, value in wanted.items() if value} | _passed(dict(os.environ))
 

@@ -13,12 +13,11 @@ from condaw.network import pip_config
 
 PATIENCE = 10  # seconds that a server has to answer
 NETWORK = "check the network and the VPN; if there is a proxy, set HTTPS_PROXY"
-ROOTS = "set SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
-CLOCK = "check this machine's clock, and that its root certificates are up to date"
+TRUST = (
+    "check the URL (a guest network has a login page) and this machine's clock, or set "
+    "SSL_CERT_FILE to a file with the root certificate of the company's proxy or server"
+)
 UNRESOLVED = "cannot be resolved"
-OTHER_NAME = "check the URL; the login page of a guest network does this, too"
-CERTIFICATE = {9: CLOCK, 10: CLOCK, 62: OTHER_NAME, 64: OTHER_NAME}
-"""Next steps by OpenSSL's X509_V_ERR_... (x509_vfy.h); for all others it is ROOTS."""
 
 
 class Answer(NamedTuple):
@@ -45,8 +44,8 @@ def ask(url: str) -> Answer:
 
 
 def unresolved(url: str) -> Answer | None:
-    """Return what to say if it is for its name that the server of `url`, or the proxy, cannot be
-    reached: the fetching libraries do not name it."""
+    """Return what to say if the server of `url`, or the proxy, cannot be reached for its name:
+    fetching libraries do not name it."""
     answer = ask(url)
     return answer if UNRESOLVED in answer.text else None
 
@@ -69,8 +68,7 @@ def _why(reason: object, url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     peer = str(parts.hostname)
     if isinstance(reason, ssl.SSLCertVerificationError):
-        text = f"the certificate of {peer} is not accepted: {reason.verify_message}"
-        return text, CERTIFICATE.get(reason.verify_code, ROOTS)
+        return f"the certificate of {peer} is not accepted: {reason.verify_message}", TRUST
     proxy = without_user(urllib.request.getproxies().get(parts.scheme, ""))
     if proxy and not urllib.request.proxy_bypass(peer):
         peer = f"the proxy {proxy.rpartition('://')[2].strip('/')}"
