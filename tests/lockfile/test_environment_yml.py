@@ -11,8 +11,7 @@ from condaw.lockfile import environment_yml
 
 HEAD = "name: demo\nchannels: [conda-forge]\ndependencies:\n"
 CONDA = "expected a conda package, such as rich==15.0.0"
-PYPI = "expected a requirement, such as netmiko==4.8.0"
-ON_PYPI = "expected a name with versions: nothing else can be locked"
+PYPI = "expected a name with versions, such as netmiko==4.8.0"
 MISTAKES = {
     "a list item in another column": (
         "    - python\n  - rich\n",
@@ -49,17 +48,17 @@ MISTAKES = {
     ),
     "a file of requirements": (
         "  - pip:\n    - -r requirements.txt\n",
-        f"environment.yml, line 5: found `-r requirements.txt`, {ON_PYPI}",
+        f"environment.yml, line 5: found `-r requirements.txt`, {PYPI}",
     ),
-    "a folder": ("  - pip: [./local]\n", f"line 4: found `./local`, {ON_PYPI}"),
-    "a link to the project": ("  - pip: [-e .]\n", f"line 4: found `-e .`, {ON_PYPI}"),
+    "a folder": ("  - pip: [./local]\n", f"line 4: found `./local`, {PYPI}"),
+    "a link to the project": ("  - pip: [-e .]\n", f"line 4: found `-e .`, {PYPI}"),
     "a repository": (
         "  - pip: ['git+https://git.example/a']\n",
-        f"line 4: found `git+https://git.example/a`, {ON_PYPI}",
+        f"line 4: found `git+https://git.example/a`, {PYPI}",
     ),
     "a repository by name": (
         "  - pip:\n    - a @ git+https://git.example/a\n",
-        f"line 5: found `a @ git+https://git.example/a`, {ON_PYPI}",
+        f"line 5: found `a @ git+https://git.example/a`, {PYPI}",
     ),
 }
 

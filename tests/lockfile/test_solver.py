@@ -33,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         content = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": found}
         (tmp_path / "channel" / subdir).mkdir(parents=True)
         (tmp_path / "channel" / subdir / "repodata.json").write_text(json.dumps(content))
-    text = f"channels: ['{(tmp_path / 'channel').as_uri()}']\n"
+    text = f"channels: ['{(tmp_path / 'channel').as_uri()}']\ndependencies: [app]\n"
     (tmp_path / "environment.yml").write_text(text)
     return Project(tmp_path)
 
@@ -66,6 +66,6 @@ def test_a_failure_has_the_platform_and_the_words_of_rattler(project: Project) -
 
 
 def test_a_channel_that_cannot_be_reached_is_a_failure_too(project: Project) -> None:
-    project.environment_yml.write_text("channels: [file:///nowhere]\n")
+    project.environment_yml.write_text("channels: [file:///nowhere]\ndependencies: [app]\n")
     with pytest.raises(CannotError, match="could not find subdir"):
         solve(project, "app")

@@ -19,11 +19,12 @@ def text(old: Sequence[LockedDependency], new: Sequence[LockedDependency]) -> st
         was, becomes = before.get((name, platform)), after.get((name, platform))
         if not was or not becomes:
             step = f"- {name} {was.version}" if was else f"+ {name} {becomes and becomes.version}"
-        elif was.hash == becomes.hash:
-            continue
+        elif was.version != becomes.version:
+            step = f"~ {name} {was.version} -> {becomes.version}"
+        elif was.hash != becomes.hash:
+            step = f"~ {name} {was.version} -> another build"
         else:
-            version = "another build" if was.version == becomes.version else becomes.version
-            step = f"~ {name} {was.version} -> {version}"
+            continue
         steps[step].append(platform)
     counted = Counter(KINDS[step[0]] for step in steps)
     count = ", ".join(f"{counted[kind]} {kind}" for kind in sorted(counted)) or "nothing changed"

@@ -1,5 +1,6 @@
 """environment.yml: the channels and the direct dependencies that it asks for (CEP 24)."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,8 +18,10 @@ from condaw.lockfile.rules import CONDA_NAME, url_faults
 SELECTOR = re.compile(r"#.*\[[^\[\]]+\]")
 """What makes a line one for some platforms only, such as `- pywin32 # [win]` (conda-lock's)."""
 WHEEL = re.compile(r"https://\S+\.whl#sha256=\S+")
-CONDA, PYPI = "a conda package, such as rich==15.0.0", "a requirement, such as netmiko==4.8.0"
-ON_PYPI = "a name with versions: nothing else can be locked"
+EXPECTED = {
+    "conda": "a conda package, such as rich==15.0.0",
+    "pip": "a name with versions, such as netmiko==4.8.0",
+}
 NEXT = "correct it, or restore it from version control"
 
 
@@ -101,20 +104,16 @@ def _dependencies(nodes: list[yaml.Node]) -> Iterator[tuple[str, yaml.Node]]:
 def _name(manager: str, node: yaml.Node) -> str:
     """Return the name of the package that a dependency asks for."""
     is_text = node.tag == "tag:yaml.org,2002:str"
-    try:
-        if manager == "conda":
-            name = str(match_spec(node.value).name.normalized) if is_text else ""
+    with contextlib.suppress(InvalidMatchSpecError, InvalidRequirement):
+        if is_text and manager == "conda":
+            name = str(match_spec(node.value).name.normalized)
             if CONDA_NAME.fullmatch(name):
                 return name
         elif is_text:
             wanted = Requirement(node.value.partition(" --hash=")[0])
             if not wanted.url or WHEEL.fullmatch(wanted.url):
                 return str(canonicalize_name(wanted.name))
-            raise _unexpected(node, ON_PYPI)
-    except (InvalidMatchSpecError, InvalidRequirement):
-        if re.match(r"-|\.|/|\w+\+\w+:|\w+://", node.value):
-            raise _unexpected(node, ON_PYPI) from None
-    raise _unexpected(node, CONDA if manager == "conda" else PYPI)
+    raise _unexpected(node, EXPECTED[manager])
 
 
 def items(nodes: dict[str, yaml.Node], key: str, example: str) -> list[yaml.Node]:

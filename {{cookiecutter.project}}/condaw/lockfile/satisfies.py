@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
-from rattler import MatchSpec, PackageRecord, VirtualPackage
+from rattler import VersionSpec, VirtualPackage
 
 from condaw.base import layout
 from condaw.base.errors import CannotError
@@ -50,15 +50,12 @@ def own(project: Project) -> list[Requirement]:
 def lacking(packages: Sequence[Package]) -> Iterator[str]:
     """Yield a sentence for each package that this system is too old for."""
     generic = [each.into_generic() for each in VirtualPackage.detect()]
-    here = {each.name.normalized: each for each in generic}
+    here = {each.name.normalized: each.version for each in generic}
     for package in packages:
         for name, spec in package.dependencies.items():
-            if name not in SYSTEM:
-                continue
             has = here.get(name)
-            record = has and PackageRecord(name, str(has.version), has.build_string, 0, "noarch")
-            if not record or not MatchSpec(f"{name} {spec}").matches(record):
-                version = f"{name} {has.version}" if has else f"no {name}"
+            if name in SYSTEM and not (has and VersionSpec(spec or "*").matches(has)):
+                version = f"{name} {has}" if has else f"no {name}"
                 yield f"{package.name} needs {name} {spec}, and this machine has {version}"
 
 

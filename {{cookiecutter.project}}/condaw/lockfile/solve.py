@@ -21,7 +21,6 @@ from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile, Upda
 from conda_lock.models.lock_spec import LockSpecification
 from conda_lock.models.pip_repository import PipRepository
 from conda_lock.src_parser import make_lock_spec
-from conda_lock.src_parser.conda_common import conda_spec_to_versioned_dep
 from conda_lock.virtual_package import FakeRepoData, default_virtual_package_repodata
 
 from condaw.base.console import note, waiting
@@ -118,6 +117,8 @@ def _solve(
     truststore.inject_into_ssl()  # conda-lock's requests would trust certifi only
     packages, rules, urls = [], cooldown.of(project), {entry.url for entry in kept}
     solver = Solver(project, urls, virtual, rules)
+    indexes = [*specification.pip_repositories, *_indexes()]
+    sources: dict[str, Any] = {"pip_repositories": indexes, "allow_pypi_requests": False}
     conda_lock.conda_solver.solve_specs_for_arch = solver
     with (
         cooldown.on_indexes(rules, urls) as untimed,
@@ -127,7 +128,7 @@ def _solve(
         solve = functools.partial(
             create_lockfile_from_spec,
             conda="rattler",
-            spec=_request(project, specification),
+            spec=specification.model_copy(update=sources),
             lockfile_path=project.lock_file,
             strip_auth=True,
             virtual_package_repo=virtual,
@@ -149,24 +150,13 @@ def _solve(
     return solved
 
 
-def _request(project: Project, specification: LockSpecification) -> LockSpecification:
-    """Return what conda-lock is to solve: from the indexes that pip reads, and with the file's own
-    line for pip. If there is a `pip:` section, conda-lock puts a bare `pip` in its place (its issue
-    919); the content hash stays as that makes it."""
-    # Simple pages, which every index has; by default conda-lock asks for one index's own JSON.
+def _indexes() -> list[PipRepository]:
+    """Return the indexes that pip reads, as those with simple pages, which every index has. By
+    default conda-lock asks for one index's own JSON."""
     settings = pip_config.pip_settings()
-    indexes = [settings.get("index-url") or str(PyPiRepository().url).rstrip("/")]
-    indexes += settings.get("extra-index-url", "").split()
-    pages = [PipRepository.from_string(url) for url in indexes if url.startswith("http")]
-    own = satisfies.requested(project).get("pip")
-    pinned = conda_spec_to_versioned_dep(own or "pip", "main")
-    dependencies = {
-        name: [pinned if own and (d.manager, d.name) == ("conda", "pip") else d for d in wanted]
-        for name, wanted in specification.dependencies.items()
-    }
-    sources: dict[str, Any] = {"pip_repositories": [*specification.pip_repositories, *pages]}
-    sources |= {"allow_pypi_requests": False, "dependencies": dependencies}
-    return specification.model_copy(update=sources)
+    urls = [settings.get("index-url") or str(PyPiRepository().url).rstrip("/")]
+    urls += settings.get("extra-index-url", "").split()
+    return [PipRepository.from_string(url) for url in urls if url.startswith("http")]
 
 
 def _unsolved(error: Exception, rules: cooldown.Cooldown) -> CannotError:

@@ -13,7 +13,7 @@ from rattler.package.build_string import BuildString
 
 from condaw.base.errors import CannotError
 from condaw.base.project import Project
-from condaw.lockfile import environment_yml, reader
+from condaw.lockfile import environment_yml, reader, satisfies
 from condaw.lockfile.cooldown import Cooldown, Exceptions
 from condaw.lockfile.package import Package
 from condaw.network import channels
@@ -46,6 +46,9 @@ class Solver:
         raise CannotError(f"{platform}: {cause}", step)
 
     async def _solve(self, specs: Sequence[str], subdir: str) -> list[RepoDataRecord]:
+        # If there is a `pip:` section, conda-lock puts a bare `pip` in the place of the file's own
+        # line for it (its issue 919). Its content hash stays as that makes it.
+        own = {"pip": satisfies.requested(self.project).get("pip", "pip")}
         urls, gateway = environment_yml.channel_urls(self.project), channels.gateway()
         platforms: Any = [subdir, "noarch"]
         locked = self._locked(subdir, urls)
@@ -57,7 +60,7 @@ class Solver:
         exceptions = Exceptions(self.rules, kept, gateway, urls)
         records = await rattler.solve(
             [*urls, exceptions] if self.rules.newest else urls,
-            [rattler.MatchSpec(spec) for spec in specs],
+            [rattler.MatchSpec(own.get(spec.split()[0], spec)) for spec in specs],
             gateway=gateway,
             platforms=platforms,
             virtual_packages=self._virtual_packages(subdir),
