@@ -64,7 +64,7 @@ def without_ruff(machine: Machine) -> str:
 
 @pytest.mark.parametrize("name", ["python", "python3", "py"])
 def test_git_hooks_take_the_python_that_is_there_and_new_enough(
-    name: str, made: Path, account: Machine, tmp_path: Path
+    name: str, small_made: Path, account: Machine, tmp_path: Path
 ) -> None:
     """Debian has no `python`, Windows no `python3`, and that of macOS may be old."""
     tools = tmp_path / "tools"
@@ -73,9 +73,9 @@ def test_git_hooks_take_the_python_that_is_there_and_new_enough(
     for old in {"python3", "python"} - {name}:
         (tools / old).write_text("#!/bin/sh\nexit 1\n")
         (tools / old).chmod(0o755)
-    (made / "conda-lock.yml").write_text("changed")
+    (small_made / "conda-lock.yml").write_text("changed")
     for hook in (".githooks/post-checkout", ".githooks/post-merge"):
-        done = account.run("/bin/sh", hook, cwd=made, PATH=f"{tools}:/usr/bin:/bin")
+        done = account.run("/bin/sh", hook, cwd=small_made, PATH=f"{tools}:/usr/bin:/bin")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("stale: conda-lock.yml has changed")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from condaw.base.project import Project
 from condaw.lockfile import environment_yml, reader
 from locks import PROFILES, SHIPPED
-from machine import Machine
 from rattler import LockFile
 from test_solve import CHECK_INPUT_HASH
 
@@ -25,7 +25,7 @@ def test_there_is_one_lock_for_each_profile() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_asked_for(
-    profile: str, bake: Callable[..., Path], machine: Machine
+    profile: str, bake: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = bake(project="demo", **PROFILES[profile])
     path = project / "conda-lock.yml"
@@ -53,12 +53,15 @@ def test_the_answers_choose_a_lock_that_is_strict_fresh_and_of_the_versions_aske
             versions[package.name].add(package.version)
     assert {name: versions[name] for name in pins} == {n: {v} for n, v in pins.items()}
 
-    ours = machine.condaw(project, "lock", "--check")
-    assert ours.returncode == 0, ours.stderr
+    from conda_lock.conda_lock import main as conda_lock  # here, as it takes half a second
+    from condaw.lockfile import solve
+
+    assert solve.stale(Project(project)) == []
     stub = project / "conda"
     stub.write_text("#!/bin/sh\necho conda 26.0\n")
     stub.chmod(0o755)
-    theirs = machine.run(*CHECK_INPUT_HASH, "--conda", stub, cwd=project)
+    monkeypatch.chdir(project)
+    theirs = CliRunner().invoke(conda_lock, [*CHECK_INPUT_HASH[1:], "--conda", str(stub)])
     assert f"Spec hash already locked for {PLATFORMS}. Skipping solve." in theirs.stderr
 
 

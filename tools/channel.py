@@ -44,7 +44,7 @@ PYTHON = Path("python.exe") if WINDOWS else SCRIPTS / f"python{VERSION}"
 CONDA_NAMES = {"ruamel-yaml": "ruamel.yaml", "typing-extensions": "typing_extensions"}
 # The files of a Python that an environment does not need.
 LEFT_OUT = {"__pycache__", "site-packages", "dist-packages", "EXTERNALLY-MANAGED", "ensurepip"}
-LEFT_OUT |= {"test", "tests", "_test*", "idlelib", "turtledemo", "tkinter", "_tkinter*"}
+LEFT_OUT |= {"test", "tests", "_test*", "idlelib", "lib2to3", "turtledemo", "tkinter", "_tkinter*"}
 LEFT_OUT |= {"sitecustomize.py", "config-*", "*.a", "*.lib", "*.pdb"}
 PUBLISHED = 1_577_836_800_000  # for the index: 2020, in milliseconds since 1970
 # rattler and conda replace it with the real prefix. It fits into the first line of a script.

@@ -13,6 +13,7 @@ import pytest
 from condaw.base.errors import CannotError
 from condaw.network import pip_config
 from machine import VERSION, Machine
+from test_bundle import for_this_python
 from test_channels import make_wheel, subdir, write
 from test_probe import Authority
 
@@ -73,6 +74,7 @@ def test_an_authority_that_only_pip_conf_names_serves_to_lock_create_doctor_and_
     assert list((company / ".conda").rglob(f"{WHEEL}.py"))
     # The engine's wheels are where they always are: the system's store is still trusted.
     write(conf, f"[global]\ncert = {authority.root}\nextra-index-url = {server}/simple\n")
+    for_this_python(company)
     done = machine.condaw(company, "bundle", str(tmp_path / "demo.bundle"))
     assert done.returncode == 0, done.stderr
     assert not list(machine.temporary.glob("*.pem"))

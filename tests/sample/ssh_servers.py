@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,18 @@ class Sshd:
 
 def keygen(file: Path, kind: str = "ed25519") -> None:
     """Make a key pair."""
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", file], check=True)
+    size = ["-b", "2048"] if kind == "rsa" else []  # larger ones take long to find
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-f", file], check=True)
+
+
+@cache
+def host_keys() -> list[Path]:
+    """The files of the keys that all servers have."""
+    folder = PACKAGES / "keys"
+    folder.mkdir()
+    for kind in ("ed25519", "rsa"):
+        keygen(folder / f"host_{kind}", kind)
+    return list(folder.iterdir())
 
 
 def terminals_belong_to_tty() -> bool:
@@ -146,8 +158,8 @@ def run_sshd(
     if os.geteuid() != 0 and not terminals_belong_to_tty():
         pytest.skip("here only root can run an sshd that gives terminals (devpts without gid=tty)")
     folder.mkdir()
-    for kind in ("ed25519", "rsa"):
-        keygen(folder / f"host_{kind}", kind)
+    for file in host_keys():
+        shutil.copy(file, folder)
     keygen(folder / "user")
     port = free_port()
     lines = [

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from condaw.network import pip_config
 from filelock import FileLock
 from ssh_servers import ROOT, Home, free_port
 
@@ -29,9 +30,10 @@ def python() -> Path:
     folder.parent.mkdir(exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not stamp.exists() or stamp.read_text() != requirements.read_text():
-            venv.create(folder, with_pip=True, clear=True)
-            command = [str(executable), "-m", "pip", "install", "-q", "--require-hashes"]
-            subprocess.run([*command, "-r", str(requirements)], check=True)
+            venv.create(folder, clear=True)
+            command = [sys.executable, "-m", "uv", "pip", "install", "-q", "--require-hashes"]
+            command += ["--python", str(executable), "-r", str(requirements)]
+            subprocess.run(command, env=pip_config.uv_environment(), check=True)
             stamp.write_text(requirements.read_text())
     return executable
 
