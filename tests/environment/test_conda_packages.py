@@ -17,6 +17,7 @@ import pytest
 import yaml
 from archives import Member, conda, entry, member, symlink, wheel
 from condaw.base.errors import CannotError
+from condaw.base.project import Project
 from condaw.environment import pypi_packages
 from condaw.lockfile.package import Package
 from machine import ROOT, Machine
@@ -272,7 +273,7 @@ def test_a_wheel_writes_nothing_outside_the_environment(
     site = next(prefix.glob("lib/*/site-packages"))
     said = ""
     try:
-        pypi_packages.install([package], prefix, site, env)
+        pypi_packages.install(Project(tmp_path), [package], prefix, site, env)
     except CannotError as error:
         said = error.cause
     after = everything(tmp_path)
@@ -291,5 +292,20 @@ def test_of_two_wheels_that_share_a_file_the_same_one_wins_each_time(
     for number in range(6):
         prefix = Path(shutil.copytree(python, tmp_path / str(number), symlinks=True))
         site = next(prefix.glob("lib/*/site-packages"))
-        pypi_packages.install(packages, prefix, site, env)
+        pypi_packages.install(Project(tmp_path), packages, prefix, site, env)
         assert (site / "shared.py").read_bytes() == b"last", number
+
+
+def test_a_wheel_that_is_not_the_locked_one_is_refused_whatever_uv_is_told(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = pinned(wheel(tmp_path, "changed", {"changed.py": b"good"}))
+    wheel(tmp_path, "changed", {"changed.py": b"evil"})
+    monkeypatch.setenv("CONDAW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_NO_VERIFY_HASHES", "1")
+    env = {**pypi_packages.environment(), "UV_FIND_LINKS": str(tmp_path), "UV_NO_INDEX": "1"}
+    prefix = Path(shutil.copytree(python, tmp_path / "env", symlinks=True))
+    site = next(prefix.glob("lib/*/site-packages"))
+    with pytest.raises(CannotError, match="Hash mismatch"):
+        pypi_packages.install(Project(tmp_path), [package], prefix, site, env)
+    assert not (site / "changed.py").exists()

@@ -125,13 +125,10 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     env, site = pypi_packages.environment(), contents.site_packages(staging, packages)
     swap.begin(staging)
     conda_packages.link(conda, staging, project.prefix, archives)
-    with pypi_packages.relocatable(staging), ThreadPoolExecutor(2) as pool:
+    with pypi_packages.relocatable(staging), ThreadPoolExecutor(1) as pool:
         completing = pool.submit(complete_records, project, staging, conda)
-        itself = pool.submit(pypi_packages.install_project, project, staging, env)
         # What may take long is started from this thread, where a signal ends it.
-        if pypi:
-            pypi_packages.install(pypi, staging, site, env)
-        itself.result()
+        pypi_packages.install(project, pypi, staging, site, env)
         completing.result()
     if os.name == "nt":  # where Python 3.11 and 3.12 do not read UTF-8 in .pth files
         pypi_packages.write_ascii_links(site)

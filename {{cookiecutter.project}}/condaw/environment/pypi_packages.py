@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import uv
 from packaging.utils import canonicalize_name
@@ -25,6 +27,7 @@ UV = uv.find_uv_bin()
 PYPI = ("the PyPI packages", "check the network and pip's index settings")
 ITSELF = ("the project itself", "correct pyproject.toml")
 """What is installed, and what to do if that fails."""
+UvInstall = Callable[..., CompletedProcess[str]]
 
 
 def environment() -> dict[str, str]:
@@ -46,30 +49,34 @@ def keep(packages: Sequence[Package], wheels: Path) -> None:
         part.replace(_kept() / wheel.name)
 
 
-def install(packages: Sequence[Package], prefix: Path, site: Path, env: Mapping[str, str]) -> None:
-    """Install `packages`, each a wheel with the locked sha256. uv writes all wheels at once. Of
-    those that bring other content for the same file, the last by name must win, each time: so they
-    are installed again, one after the other. Raises CannotError if that cannot be done."""
+def install(
+    project: Project, packages: Sequence[Package], prefix: Path, site: Path, env: Mapping[str, str]
+) -> None:
+    """Install `packages`, each a wheel with the locked sha256, and the project as a link to its
+    sources, if pyproject.toml describes one. uv writes all wheels at once. Of those that bring
+    other content for the same file, the last by name must win, each time: so they are installed
+    again, one after the other. Raises CannotError if that cannot be done."""
     for package in packages:
         kept = _kept() / package.file_name
         if kept.is_file() and sha256_of(kept) != package.sha256:
             kept.unlink()
     pins = {p.name: f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in packages}
-    words = ["--require-hashes", "--only-binary", ":all:", "--requirement", "-"]
-    _uv_install(PYPI, words, prefix, env, "".join(pins.values()))
+    pinned = ["--only-binary", ":all:", "--requirement", "-"] if pins else []
+    itself = ["--editable", "."] if table(project, "project") else []  # else settings of tools
+    uv_install = functools.partial(_uv_install, project.root, prefix, env)
+    # uv asks Python what it is in each run: so one run for all, if nothing is to be fetched.
+    both, every = [*pinned, *itself], "".join(pins.values())
+    if both and uv_install([*both, "--offline"], every).returncode:
+        if pinned:
+            _fetch(PYPI, uv_install, pinned, every)
+        if itself:
+            _fetch(ITSELF, uv_install, itself)
     names = {str(canonicalize_name(name)): name for name in pins}
     if rivals := [names[name] for name in _rivals(prefix, site) if name in names]:
         start = ["pip", "uninstall", "--break-system-packages", "--python", str(python_in(prefix))]
         process.run([UV, *start, *rivals], env=env)
     for name in rivals:
-        _uv_install(PYPI, words, prefix, env, pins[name])
-
-
-def install_project(project: Project, prefix: Path, env: Mapping[str, str]) -> None:
-    """Install the project, if pyproject.toml describes one, as a link to its sources. Raises
-    CannotError if that cannot be done."""
-    if table(project, "project"):  # it may hold settings of tools alone
-        _uv_install(ITSELF, ["--editable", "."], prefix, env, cwd=project.root)
+        _fetch(PYPI, uv_install, pinned, pins[name])
 
 
 def forget(names: Sequence[str]) -> None:
@@ -124,21 +131,23 @@ def _kept() -> Path:
 
 
 def _uv_install(
-    what: tuple[str, str],
-    words: Sequence[str],
-    prefix: Path,
-    env: Mapping[str, str],
-    stdin: str = "",
-    cwd: Path | None = None,
-) -> None:
-    """Run `uv pip install` from uv's cache, else from the index. Raises CannotError if it fails."""
+    folder: Path, prefix: Path, env: Mapping[str, str], words: Sequence[str], stdin: str = ""
+) -> CompletedProcess[str]:
     command = [UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
     command += ["--break-system-packages", "--python", str(python_in(prefix)), *words]
-    if process.run([*command, "--offline"], env=env, stdin=stdin, cwd=cwd).returncode == 0:
-        return
-    if env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
+    refused = env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on")
+    if refused and "--offline" not in words:
         command.append("--no-index")  # uv has no variable for it
-    result = process.run(command, env=env, stdin=stdin, cwd=cwd)
+    return process.run(command, env=env, stdin=stdin, cwd=folder)
+
+
+def _fetch(
+    what: tuple[str, str], uv_install: UvInstall, words: Sequence[str], stdin: str = ""
+) -> None:
+    """Install from uv's cache, else from the index. Raises CannotError if that fails."""
+    if uv_install([*words, "--offline"], stdin).returncode == 0:
+        return
+    result = uv_install(words, stdin)
     if result.returncode:
         # The last cause that uv names may go over several lines.
         lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
