@@ -91,9 +91,9 @@ def test_a_download_with_another_hash_is_refused_then_healed_by_the_right_one(
 IMPATIENT = """
 import sys
 from condaw.base import process
-from condaw.environment import progress
+from condaw.environment import conda_packages
 from condaw.commands import main
-progress.SILENCE = 1.5
+conda_packages.SILENCE = 1.5
 process.finish(main(["create"]))
 """
 

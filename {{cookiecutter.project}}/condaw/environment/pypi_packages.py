@@ -72,11 +72,8 @@ def install(
         if itself:
             _fetch(ITSELF, uv_install, itself)
     names = {str(canonicalize_name(name)): name for name in pins}
-    if rivals := [names[name] for name in _rivals(prefix, site) if name in names]:
-        start = ["pip", "uninstall", "--break-system-packages", "--python", str(python_in(prefix))]
-        process.run([UV, *start, *rivals], env=env)
-    for name in rivals:
-        _fetch(PYPI, uv_install, pinned, pins[name])
+    for name in filter(names.get, _rivals(prefix, site)):
+        _fetch(PYPI, uv_install, [*pinned, "--reinstall"], pins[names[name]])
 
 
 def forget(names: Sequence[str]) -> None:
