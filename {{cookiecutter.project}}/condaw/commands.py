@@ -27,15 +27,8 @@ if TYPE_CHECKING:
 
 OK, DRIFTED, CANNOT = 0, 1, 3
 """Exit codes; argparse has 2 for a wrong command line."""
-EXIT_CODES = """\
-exit codes:
-  0  everything is as the lock says
-  1  drifted: the environment, or the lock, is not what it should be
-  2  usage: the command line is wrong
-  3  cannot: the work could not be done; the last lines say why, and what to run next
-  `run` and `shell` end with the exit code of what they ran.
-"""
-
+EXIT_CODES = """exit codes: 0 fine; 1 drifted: environment or lock are not what they should be; 2
+usage; 3 cannot: the last lines say why. `run` and `shell` end with the code of what they ran."""
 FLAGS = ("-q", "--quiet", "--json")
 """What may also stand before the command."""
 
@@ -80,12 +73,11 @@ def _parser() -> argparse.ArgumentParser:
         prog=console.as_started(console.CONDAW),
         description="This project's conda environment: made from conda-lock.yml, and verified.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"condaw {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for function, options in COMMANDS.items():
-        verb, summary = function.__name__.removeprefix("do_"), function.__doc__
+    for verb, (function, options) in COMMANDS.items():
+        summary = function.__doc__
         command = commands.add_parser(verb, help=summary, description=summary)
         command.set_defaults(function=function)
         command.add_argument("-q", "--quiet", action="store_true", help="print only failures")
@@ -147,7 +139,10 @@ def do_verify(options: argparse.Namespace) -> int:
         findings, good = _examined()
     if not options.json:
         return _report(findings, good)
-    _print_json({"ok": not findings, "findings": [each.as_dict() for each in findings]})
+    import json
+
+    result = {"ok": not findings, "findings": [each.as_dict() for each in findings]}
+    print(json.dumps(result, indent=1))
     return DRIFTED if findings else OK
 
 
@@ -176,8 +171,10 @@ def do_status(options: argparse.Namespace) -> int:
     word, reason = state.state()
     ready = word == "ready"
     if options.json:
+        import json
+
         prefix = os.path.join(layout.ROOT, layout.PREFIX)
-        _print_json({"state": word, "reason": reason, "prefix": prefix})
+        print(json.dumps({"state": word, "reason": reason, "prefix": prefix}, indent=1))
     elif not ready or not options.quiet:
         print(console.plain("; ".join(filter(None, [f"{word}: {reason}", state.next_step(word)]))))
     return OK if ready else DRIFTED
@@ -203,18 +200,8 @@ def do_lock(options: argparse.Namespace) -> int:
     return OK
 
 
-def do_add(options: argparse.Namespace) -> int:
-    """Add packages to environment.yml, lock what that needs, and create."""
-    return _edited(options)
-
-
-def do_remove(options: argparse.Namespace) -> int:
-    """Remove packages from environment.yml and what nothing else needs, and create."""
-    return _edited(options)
-
-
-def _edited(options: argparse.Namespace) -> int:
-    """Change environment.yml and the lock, and create; restore both files if that fails."""
+def do_edit(options: argparse.Namespace) -> int:
+    """Add packages to environment.yml, or remove them, lock what that needs, and create."""
     create = [sys.executable, "-m", "condaw", "create", *(["-q"] if options.quiet else [])]
     env = dict(os.environ)
     project = _with_engine(relock=True)
@@ -339,12 +326,6 @@ def _usable_prefix() -> Path:
     return Path(layout.ROOT, layout.PREFIX)
 
 
-def _print_json(result: Any) -> None:
-    import json
-
-    print(json.dumps(result, indent=1))
-
-
 def _report(findings: Sequence[Finding], good_news: str) -> int:
     """Print findings, or that there are none, and return the exit code."""
     for finding in findings:
@@ -359,32 +340,35 @@ def _report(findings: Sequence[Finding], good_news: str) -> int:
 
 
 JSON = {"--json": _flag("print the result as JSON")}
-PIP = {"--pip": _flag("on PyPI")}
+EDIT = {"names": _words("NAME", "a package; to add, also with versions"), "--pip": _flag("on PyPI")}
 WITHOUT = {"--without": _words("GROUP", "leave out these dependency groups of pyproject.toml")}
-COMMANDS: dict[Callable[[argparse.Namespace], int], dict[str, dict[str, Any]]] = {
-    do_create: {
-        "--repair": _flag("make it again, even if it is ready"),
-        "--bundle": {"metavar": "FILE", "help": "take everything from this bundle"},
-        **WITHOUT,
-    },
-    do_verify: JSON,
-    do_status: JSON,
-    do_lock: {
-        "--check": _flag("only say whether it is fresh"),
-        "--update": _words("NAME", "also move these to their newest versions"),
-        "--upgrade": _flag("move everything to its newest version"),
-        "--pin": _flag("write exact versions to environment.yml, with --upgrade newer ones"),
-    },
-    do_add: {"names": _words("NAME", "a package, or with its version"), **PIP},
-    do_remove: {"names": _words("NAME", "a package"), **PIP},
-    do_audit: {},
-    do_bundle: {
-        "file": {"metavar": "FILE", "help": "the bundle to write"},
-        **WITHOUT,
-        "--platform": _words("SUBDIR", "for these, not for this machine"),
-    },
-    do_run: {"words": {"nargs": argparse.REMAINDER, "metavar": "-- CMD"}},
-    do_shell: {},
-    do_doctor: {},
+CREATE = {
+    "--repair": _flag("make it again, even if it is ready"),
+    "--bundle": {"metavar": "FILE", "help": "take everything from this bundle"},
+    **WITHOUT,
+}
+LOCK = {
+    "--check": _flag("only say whether it is fresh"),
+    "--update": _words("NAME", "also move these to their newest versions"),
+    "--upgrade": _flag("move everything to its newest version"),
+    "--pin": _flag("write exact versions to environment.yml, with --upgrade newer ones"),
+}
+BUNDLE = {
+    "file": {"metavar": "FILE", "help": "the bundle to write"},
+    **WITHOUT,
+    "--platform": _words("SUBDIR", "for these, not for this machine"),
+}
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], dict[str, dict[str, Any]]]] = {
+    "create": (do_create, CREATE),
+    "verify": (do_verify, JSON),
+    "status": (do_status, JSON),
+    "lock": (do_lock, LOCK),
+    "add": (do_edit, EDIT),
+    "remove": (do_edit, EDIT),
+    "audit": (do_audit, {}),
+    "bundle": (do_bundle, BUNDLE),
+    "run": (do_run, {"words": {"nargs": argparse.REMAINDER, "metavar": "-- CMD"}}),
+    "shell": (do_shell, {}),
+    "doctor": (do_doctor, {}),
 }
 """The commands with their arguments, which are argparse's, in the order of the help."""

@@ -63,8 +63,7 @@ def run_together(
             child = Popen(words, env=env, cwd=cwd, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
             stack.callback(child.kill)
             children.append(child)
-        outputs = [child.communicate()[0].decode("utf-8", "replace") for child in children]
-    return [(output, child.returncode) for output, child in zip(outputs, children, strict=True)]
+        return [(c.communicate()[0].decode("utf-8", "replace"), c.returncode) for c in children]
 
 
 def attached(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> int:
