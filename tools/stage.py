@@ -22,7 +22,10 @@ from template import export
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
 TEMPLATE = "OWNER/cookiecutter-condaw"
-PROGRAMS = "bash cat cp diff env find git grep head ls mkdir mv readlink rm sed sh tail touch uname"
+PROGRAMS = (
+    "bash cat cp diff dirname env find git grep head ls mkdir mv readlink realpath rm sed sh tail"
+    " touch uname"
+)
 """The programs on PATH besides Python's: no compiler, as on a fresh machine."""
 ACCOUNT_FILES = {
     ".gitconfig": """\

@@ -28,6 +28,7 @@ _HOST = re.compile(
     r"(?::(?P<port>\d{1,5}))?"
 )
 _TEXTS = {"host", "username", "password", "secret", "passphrase", "key_file", "device_type"}
+_USUAL = {*_TEXTS, "port", "use_keys"}
 
 # What nornir and Ansible call them; Ansible with `ansible_` before it.
 _NAMES = {"hostname": "host", "user": "username", "ssh_private_key_file": "key_file"}
@@ -139,7 +140,7 @@ def _ansible(top: dict[str, Any]) -> tuple[Entries, Groups]:
 
 def _renamed(settings: Entry) -> Entry:
     named = {_NAMES.get(key, key): value for key, value in settings.items() if value}
-    return {key: value for key, value in named.items() if key in {*_TEXTS, "port"}}
+    return {key: value for key, value in named.items() if key in _USUAL}
 
 
 def _entry(name: str, settings: Entry) -> Entry:
@@ -151,7 +152,7 @@ def _entry(name: str, settings: Entry) -> Entry:
     if not re.fullmatch(r"\w[\w.-]*|[\da-fA-F:]+:[\w.:%]*", host):
         raise _expected("host: with a name or an address", host)
     for key, value in entry.items():
-        if key not in _TEXTS and key not in _netmiko_settings():
+        if key not in _USUAL and key not in _netmiko_settings():
             raise _expected("a setting of netmiko's ConnectHandler", key)
         if key not in _TEXTS and isinstance(value, str):
             entry[key] = yaml.safe_load(value)

@@ -48,6 +48,12 @@ def lookup(hosts: Iterable[str], file: str | None = None) -> dict[str, Section]:
         return dict(zip(names, sections, strict=True))
 
 
+def first(section: Section, key: str, default: str = "") -> str:
+    """Return the first value of a setting."""
+    value = (section.get(key) or ["none"])[0]
+    return default if value.lower() == "none" else value
+
+
 def option(file: str | None) -> list[str]:
     """Return -F for a file, and for the user's where HOME is not the home that ssh looks at."""
     own = Path.home() / ".ssh" / "config"

@@ -1,5 +1,6 @@
 """How each host is reached: what its entry, the flags, ssh_config and known_hosts say of it."""
 
+import functools
 import getpass
 import re
 import shlex
@@ -74,29 +75,17 @@ def resolve(entries: Entries, options: Options = Options()) -> list[Target]:
 
 
 def _target(name: str, entry: Entry, section: ssh_config.Section, options: Options) -> Target:
-    def first(key: str, default: str = "") -> str:
-        value = (section.get(key) or ["none"])[0]
-        return default if value.lower() == "none" else value
-
-    def expanded(text: str, quote: Callable[[str], str] = str) -> str:
-        return re.sub("%([%a-z])", lambda found: quote(tokens.get(found[1], found[0])), text)
-
-    def path(text: str) -> str:
-        return str(Path(expanded(text)).expanduser())
-
+    first = functools.partial(ssh_config.first, section)
     host, port = first("hostname", entry["host"]), int(entry.get("port") or first("port", "22"))
     user, me = str(entry.get("username") or first("user", getpass.getuser())), getpass.getuser()
     tokens = {"%": "%", "h": host, "n": entry["host"], "p": str(port), "r": user, "u": me}
-    tokens["d"] = str(Path.home())
+    path = functools.partial(_path, tokens | {"d": str(Path.home())})
     files = f"{first('userknownhostsfile')} {first('globalknownhostsfile')}".split()
     known = tuple(map(path, [options.known_hosts] if options.known_hosts else files))
-    key, password = entry.get("key_file"), entry.get("password")
-    keys = tuple(
-        KeyFile(path(file), entry.get("passphrase"))
-        for file in ([key] if key else section.get("identityfile", []))
-    )
+    key, password, phrase = map(entry.get, ("key_file", "password", "passphrase"))
+    names = [key] if key else section.get("identityfile", [])
     address = host if port == 22 else f"[{host}]:{port}"
-    proxy = expanded(first("proxycommand"), shlex.quote)
+    proxy = _expanded(tokens, first("proxycommand"), shlex.quote)
     if jumps := first("proxyjump"):
         proxy = _jump(jumps, host, port, options, known)
     return Target(
@@ -107,11 +96,20 @@ def _target(name: str, entry: Entry, section: ssh_config.Section, options: Optio
         device_type=entry.get("device_type", "linux").removesuffix("_ssh"),
         trust=hostkeys.trust(known, first("hostkeyalias", address), options.accept_new),
         password=None if password is None else str(password),
-        keys=usable(keys, named=bool(key)),
+        keys=usable(tuple(KeyFile(path(file), phrase) for file in names), named=bool(key)),
         identities_only=bool(key) or first("identitiesonly") == "yes",
         proxy=proxy,
         settings={key: value for key, value in entry.items() if key not in _OURS},
     )
+
+
+def _expanded(tokens: dict[str, str], text: str, quote: Callable[[str], str] = str) -> str:
+    """Replace the tokens of ssh_config(5) that make sense in file names and commands."""
+    return re.sub("%([%a-z])", lambda found: quote(tokens.get(found[1], found[0])), text)
+
+
+def _path(tokens: dict[str, str], text: str) -> str:
+    return str(Path(_expanded(tokens, text)).expanduser())
 
 
 def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, ...]) -> str:
