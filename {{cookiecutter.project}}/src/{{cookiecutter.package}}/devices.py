@@ -25,7 +25,6 @@ class Device(NamedTuple):
 _UNIX = Device("uptime", r"\bup\s+(.+?)(?:,\s+\d+ users?)?,\s+load average", unix=True)
 _SHOW_VERSION = Device("show version")
 _COMWARE = Device("display version")
-_SROS = Device("show uptime", r"System Up Time\s*:\s+(.+?)\s*\(hr:min:sec\)")
 _ICX = Device("show version", r"[Ss]ystem uptime is\s+(.+)")
 
 DEVICES = {
@@ -34,7 +33,6 @@ DEVICES = {
     "allied_telesis_awplus": Device("show system", r"Uptime\s+:\s+(.+)"),
     "arista_eos": _SHOW_VERSION,
     "aruba_aoscx": Device("show system", r"Up Time\s+:\s+(.+?)(?:,? under a minute)?$"),
-    "checkpoint_gaia": Device("show uptime", _UNIX.pattern),
     "cisco_asa": Device("show version", r"^(?!failover)\S+ up ((?:\d+ \w+ ?)+)"),
     "cisco_ios": _SHOW_VERSION,
     "cisco_nxos": _SHOW_VERSION,
@@ -52,7 +50,7 @@ DEVICES = {
     "juniper_junos": Device("show system uptime", r"System booted:.*\((.+) ago\)"),
     # The suffix is netmiko's: no colours, 511 columns, 4098 lines.
     "mikrotik_routeros": Device("/system resource print", login="+ct511w4098h"),
-    "nokia_sros": _SROS,
+    "nokia_sros": Device("show uptime", r"System Up Time\s*:\s+(.+?)\s*\(hr:min:sec\)"),
     "paloalto_panos": Device("show system info"),
     "ruckus_fastiron": _ICX,
     "brocade_fastiron": _ICX,
