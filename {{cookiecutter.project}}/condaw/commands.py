@@ -7,6 +7,7 @@ only what every command needs; each command imports the rest.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from condaw.environment import state
 TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
+    from typing import Any, TextIO
 
     from condaw.base.project import Project
     from condaw.environment.findings import Finding
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, rest = words[first : first + 1], [*words[:first], *words[first + 1 :]]
     if verb in ([], ["help"]):
         verb, rest = rest[:1] if verb else [], ["--help"]
-    options = _parser().parse_args([*verb, *rest])
+    options = _parser(*verb).parse_args([*verb, *rest])
     console.quiet = options.quiet
     try:
         code = int(options.function(options))
@@ -67,22 +68,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return CANNOT
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Return the command line: each command's docstring is its summary."""
-    parser = argparse.ArgumentParser(
-        prog=console.as_started(console.CONDAW),
+class _Parser(argparse.ArgumentParser):
+    """A parser whose texts have condaw as it was started: to find out how takes a while."""
+
+    def _print_message(self, message: str, file: TextIO | None = None) -> None:  # type: ignore[override]
+        super()._print_message(console.as_started(message), file)
+
+
+def _parser(verb: str = "") -> argparse.ArgumentParser:
+    """Return the command line: each command's docstring is its summary. Building all commands takes
+    longer than `status` itself: with the `verb` of one, there is only that one."""
+    # argparse would import shutil to ask how wide the terminal is.
+    formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=80)
+    parser = _Parser(
+        prog=console.CONDAW,
         description="This project's conda environment: made from conda-lock.yml, and verified.",
         epilog=EXIT_CODES,
+        formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"condaw {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for verb, (function, options) in COMMANDS.items():
-        summary = function.__doc__
-        command = commands.add_parser(verb, help=summary, description=summary)
+    for name in [verb] if verb in COMMANDS else COMMANDS:
+        function, options = COMMANDS[name]
+        text = function.__doc__
+        command = commands.add_parser(name, help=text, description=text, formatter_class=formatter)
         command.set_defaults(function=function)
         command.add_argument("-q", "--quiet", action="store_true", help="print only failures")
-        for name, settings in options.items():
-            command.add_argument(name, **settings)
+        for argument, settings in options.items():
+            command.add_argument(argument, **settings)
     return parser
 
 
