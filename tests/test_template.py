@@ -53,7 +53,7 @@ def test_the_default_project_holds_what_the_readme_promises(bake: Bake) -> None:
     )
     rooms = {"condaw", "src", "tests"}
     assert {name for name in files if name.split("/")[0] not in rooms} == set(small.split())
-    assert {"condaw/__main__.py", "condaw/engine.txt", "src/fleet/cli.py"} <= files
+    assert {"condaw/__main__.py", "condaw/engine.txt", "src/fleet/ask.py"} <= files
     assert any(re.fullmatch(r"tests/test_\w+\.py", name) for name in files)
     assert not [name for name in files if "pycache" in name or "{" in name]
 

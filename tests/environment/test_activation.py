@@ -28,6 +28,14 @@ def test_the_environment_comes_first_on_path_and_only_once(shown: Path, machine:
     assert env["CONDA_PREFIX"] == str(prefix)
 
 
+def test_a_script_of_a_wheel_starts_where_no_path_is_set(
+    shown: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PATH")
+    done = machine.condaw(shown, "run", "--", "ssh-uptime", "--help")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_foreign_pythonhome_does_not_break_it(shown: Path, machine: Machine) -> None:
     done = machine.condaw(shown, "status")
     assert done.returncode == 0

@@ -42,7 +42,8 @@ def variables(prefix: Path) -> dict[str, str]:
     environment's variables or activation scripts are broken."""
     env = dict(os.environ)
     entries = path_entries(prefix)
-    kept = [entry for entry in env.get("PATH", "").split(os.pathsep) if entry not in entries]
+    others = env.get("PATH", os.defpath).split(os.pathsep)
+    kept = [entry for entry in others if entry not in entries]
     env["PATH"] = os.pathsep.join([*entries, *kept])
     env["CONDA_PREFIX"] = env["CONDA_DEFAULT_ENV"] = str(prefix)
     env["CONDA_PROMPT_MODIFIER"] = f"({prefix.parent.name}) "

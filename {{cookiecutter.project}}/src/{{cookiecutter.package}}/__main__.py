@@ -62,18 +62,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from . import output
-    from .fleet import collect
+    from .fleet import Row, collect
 
     for name in ("SIGTERM", "SIGHUP"):  # they end the run as Ctrl-C does
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it
             signal.signal(number, signal.default_int_handler)
-    targets, rows, began, stopped = _targets(args), [], time.monotonic(), False
+    targets, began, stopped = _targets(args), time.monotonic(), False
+    rows: list[Row] = []
     pool = ThreadPoolExecutor(args.workers)
     try:
-        for row in collect(targets, pool, args.timeout, args.keep_trying):
-            rows.append(row)
-    except KeyboardInterrupt:
+        rows.extend(collect(targets, pool, args.timeout, args.keep_trying))
+    except KeyboardInterrupt:  # the rows so far are there
         stopped = True
     pool.shutdown(wait=False, cancel_futures=True)
     rows, fine = output.in_order(rows), sum(row.ok for row in rows)

@@ -20,7 +20,7 @@ _VARIES = re.compile(
     r"^\s*(?:host[\s=]+(?!\*\s*$)|match\b|include\b(?!.*ssh_config\.d))",
     re.IGNORECASE | re.MULTILINE,
 )
-_HOME = os.path.expanduser(f"~{getpass.getuser()}")  # noqa: PTH111 - never raises
+_HOME = os.path.expanduser(f"~{getpass.getuser()}")  # never raises
 _WITHOUT_SSH = {
     "identityfile": ["~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"],
     "userknownhostsfile": ["~/.ssh/known_hosts"],

@@ -60,12 +60,13 @@ class Options:
     accept_new: bool = False
 
 
-def resolve(entries: Entries, options: Options = Options()) -> list[Target]:
+def resolve(entries: Entries, options: Options | None = None) -> list[Target]:
     """Return one target for each entry: what it says goes before options, they before ssh_config.
 
     Reads and decrypts every key, so that what is wrong with one is said before any host is
     asked. Raises UsageError and OSError.
     """
+    options = options or Options()
     hosts = [entry["host"] for entry in entries.values()]
     sections = ssh_config.lookup(hosts, options.ssh_config)
     return [
