@@ -54,6 +54,11 @@ def test_an_old_python_reads_it_as_far_as_the_sentence_that_it_is_too_old() -> N
     assert not future
 
 
+def test_what_uv_fetches_is_kept_where_make_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", "/build/cache/uv")
+    assert pip_config.uv_environment()["UV_CACHE_DIR"] == "/build/cache/uv"
+
+
 def test_an_installation_that_fails_is_a_sentence(machine: Machine, tmp_path: Path) -> None:
     for folder in ("tools", "{{cookiecutter.project}}"):
         (tmp_path / folder).mkdir()

@@ -256,6 +256,15 @@ def test_a_reader_that_goes_away_is_no_failure_worth_a_word(shown: Path, machine
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+def test_a_command_is_ended_by_a_broken_pipe_and_by_a_file_that_is_too_large(
+    shown: Path, machine: Machine
+) -> None:
+    """Python ignores SIGPIPE and SIGXFSZ, 13 and 25 of signal(7), and so would what it starts."""
+    done = machine.condaw(shown, "run", "--", "grep", "SigIgn", "/proc/self/status")
+    assert int(done.stdout.split()[1], 16) & (1 << 12 | 1 << 24) == 0
+
+
 def test_a_closed_output_changes_no_exit_code(shown: Path, locked: Path, machine: Machine) -> None:
     for project, code in ((shown, OK), (locked, DRIFTED)):
         for closed in (">&-", ">&- 2>&-"):

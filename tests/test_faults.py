@@ -332,6 +332,7 @@ def test_a_disk_that_cannot_be_written_is_told(
     part: str, small: Path, fresh: Machine, namespace: Namespace
 ) -> None:
     assert fresh.condaw(small, "create").returncode == 0
+    (small / ".conda.lock").unlink()
     before = contents(small)
     place = small if part == "project" else fresh.cache
     for options in ("bind", "remount,bind,ro"):

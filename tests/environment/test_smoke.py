@@ -53,6 +53,22 @@ def test_a_failed_smoke_command_is_not_forgotten(small: Path, machine: Machine) 
     assert machine.condaw(small, "status").returncode == 0
 
 
+def test_one_that_starts_condaw_does_not_wait_for_it_for_ever(
+    small: Path, machine: Machine
+) -> None:
+    pyproject = small / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    own = 'smoke = [["python", "-m", "condaw", "verify"]]'
+    pyproject.write_text(text.replace("smoke = []", own), "utf-8")
+    for verb in ("create", "verify"):
+        done = machine.condaw(small, verb)
+        assert done.returncode == 1
+        assert "take that command out of smoke in [tool.condaw]; to see more" in done.stderr
+    run = 'smoke = [["python", "-m", "condaw", "run", "--", "python", "--version"]]'
+    pyproject.write_text(text.replace("smoke = []", run), "utf-8")
+    assert machine.condaw(small, "create").returncode == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is of Linux")
 def test_a_line_of_the_loader_is_no_wrong_python(shown: Path, machine: Machine) -> None:
     done = machine.condaw(shown, "verify", LD_PRELOAD="/nowhere/gone.so")

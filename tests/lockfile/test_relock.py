@@ -79,7 +79,9 @@ def test_add_and_remove_edit_lock_and_create_or_leave_everything_as_it_was(
 ) -> None:
     files = [small / name for name in ("environment.yml", "conda-lock.yml")]
     text = files[0].read_text(encoding="utf-8")
+    assert machine.condaw(small, "create", "--without", "dev").returncode == 0
     assert machine.condaw(small, "add", "iniconfig").returncode == 0
+    assert "without dev" in machine.condaw(small, "status").stdout
     assert re.search(r"(?m)^- python\n- iniconfig==[\d.]+\n", files[0].read_text(encoding="utf-8"))
     done = machine.condaw(small, "add", "--pip", "humanize==4.13.0")
     assert done.stdout.startswith("+ humanize 4.13.0\n"), done.stderr

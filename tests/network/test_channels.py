@@ -188,6 +188,16 @@ def test_a_mirror_without_the_password_is_not_reached(
     assert done.returncode == 1 and "401 Unauthorized" in done.stderr
 
 
+def test_the_password_of_a_mirror_is_not_sent_to_another_port_of_its_host(
+    mirror: str, channel: Path, project: Path, machine: Machine
+) -> None:
+    channel_alias(machine.home, mirror)
+    with served(channel, "/conda-forge/", PAIR) as other:
+        words = (f"{other}/conda-forge", subdir(project))
+        done = machine.run(sys.executable, "-c", ASK, *words, cwd=project)
+    assert done.returncode == 1 and "401 Unauthorized" in done.stderr
+
+
 def test_create_and_lock_fetch_from_the_mirror_and_keep_the_public_urls(
     mirror: str, project: Path, channel: Path, fresh: Machine
 ) -> None:

@@ -144,11 +144,15 @@ def do_create(options: argparse.Namespace) -> int:
 
 def do_verify(options: argparse.Namespace) -> int:
     """Compare the environment with the lock, file by file, and run the smoke commands."""
+    from contextlib import nullcontext
+
     from condaw.base.file_lock import exclusive
     from condaw.base.project import Project
 
     project = Project()
-    with exclusive(project.file_lock, project.prefix):
+    writable = os.access(project.root, os.W_OK) or project.file_lock.exists()
+    # In a folder that cannot be written, nobody can make another environment meanwhile.
+    with exclusive(project.file_lock, project.prefix) if writable else nullcontext():
         findings, good = _examined()
     if not options.json:
         return _report(findings, good)
@@ -216,6 +220,7 @@ def do_lock(options: argparse.Namespace) -> int:
 def do_edit(options: argparse.Namespace) -> int:
     """Add packages to environment.yml, or remove them, lock what that needs, and create."""
     create = [sys.executable, "-m", "condaw", "create", *(["-q"] if options.quiet else [])]
+    create += ["--without", *less] if (less := state.left_out()) else []
     env = dict(os.environ)
     project = _with_engine(relock=True)
     from condaw.lockfile import edit

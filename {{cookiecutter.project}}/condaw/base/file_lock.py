@@ -18,13 +18,20 @@ from condaw.base.project import cache_dir, own_cache, unwritable_cache
 
 STEP = 0.05  # seconds between two tries
 TRIES = 40  # before it says whom it waits for: two seconds
+HELD = "CONDAW_HELD"  # names the file whose lock a process that has started this one holds
 BYTE = 1 << 30  # the byte that Windows locks: nobody else can read it, so it is not of the text
 
 
 @contextlib.contextmanager
 def exclusive(file: Path, subject: object) -> Iterator[None]:
     """Hold a lock on `file`, which guards `subject`, against other condaw processes, as soon as no
-    other holds it. The file names its holder. Raises CannotError if it cannot be opened."""
+    other holds it. The file names its holder. Raises CannotError if it cannot be opened, or if a
+    process that waits for this one holds it."""
+    if os.environ.get(HELD) == str(file):
+        cause = (
+            f"a smoke command of pyproject.toml has started this, and it works on {subject} itself"
+        )
+        raise CannotError(cause, "take that command out of smoke in [tool.condaw]")
     with _opened(file) as lock:
         tries = itertools.count()
         while not _locked(lock):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from condaw.base import process
+from condaw.base.file_lock import HELD
 from condaw.base.project import Project, python_in, smoke_commands
 from condaw.environment import activation
 from condaw.environment.findings import Finding, Kind
@@ -17,6 +18,7 @@ def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
     """Run the environment's Python and the smoke commands, all at once; return a finding for each
     failure. Raises CannotError if pyproject.toml or the activation scripts are broken."""
     commands, env = smoke_commands(project), activation.variables(project.prefix)
+    env[HELD] = str(project.file_lock)
     python = [str(python_in(project.prefix)), "-I", "-X", "utf8", "-c", IDENTITY]
     try:
         ended = process.run_together([python, *commands], env=env, cwd=project.root)

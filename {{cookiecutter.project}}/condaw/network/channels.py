@@ -58,12 +58,19 @@ def client() -> Client:
         mirror = middleware.MirrorMiddleware(bare)
     except InvalidUrlError as error:
         raise CannotError(f"a mirror is not a URL: {error}", "correct .condarc") from None
-    headers = {urlsplit(url).hostname: _basic(url) for urls in found.values() for url in urls}
+    # Asked before a mirror takes the channel's place: rattler does not tell the mirror's port.
+    ours = {name: urls[0] for name, urls in found.items() if name.startswith(PUBLIC)}
+    nearest = sorted(ours, key=len, reverse=True)
+
+    def header(host: str, path: str) -> dict[str, str]:
+        names = (name for name in nearest if f"https://{host}{path}".startswith(name))
+        return _basic(ours.get(next(names, ""), ""))
+
     return Client(
         [
             middleware.RetryMiddleware(3),
+            middleware.AddHeadersMiddleware(header),
             mirror,
-            middleware.AddHeadersMiddleware(lambda host, path: headers.get(host)),
             middleware.AuthenticationMiddleware(),
             middleware.OciMiddleware(),
         ],
