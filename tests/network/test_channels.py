@@ -26,10 +26,13 @@ PUBLIC = str(Channel("conda-forge").base_url).rstrip("/")
 # Whether a mirror gives access: one query through condaw's own client.
 ASK = """
 import sys
-from condaw.base import process
+from condaw.base import errors, process
 from condaw.network import channels
-found = channels.has_python(sys.argv[1:2], sys.argv[2])
-print(found)
+try:
+    print(channels.has_python(sys.argv[1:2], sys.argv[2]))
+except errors.CannotError as error:
+    print(error.cause, file=sys.stderr)
+    process.finish(1)
 process.finish(0)
 """
 
