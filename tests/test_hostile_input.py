@@ -25,7 +25,8 @@ import yaml
 from condaw import bundle
 from condaw.base import console, errors
 from condaw.base.errors import CannotError, redacted
-from condaw.base.project import Project, python_in, smoke_commands, table
+from condaw.base.layout import PYTHON
+from condaw.base.project import Project, smoke_commands, table
 from condaw.environment import activation, state, verify
 from condaw.lockfile import environment_yml, reader
 from condaw.lockfile.package import Package
@@ -138,8 +139,7 @@ def read_pyproject(folder: Path, data: bytes) -> None:
     )
 )
 def read_stamp(folder: Path, data: bytes) -> None:
-    python = python_in(folder / ".conda").relative_to(folder)
-    put(folder, {f".conda/{state.MARK}": data, str(python): b""})
+    put(folder, {f".conda/{state.MARK}": data, f".conda/{PYTHON}": b""})
     assert state.state(folder)[0] in ("broken", "stale")
 
 

@@ -30,8 +30,7 @@ INSTALL = """
 import json, sys
 from pathlib import Path
 from condaw.lockfile import environment_yml, reader
-from condaw.environment import snapshot
-from condaw.environment.look import look
+from condaw.environment.look import look, take_snapshot
 from condaw.base import process
 from condaw.environment import conda_meta
 from condaw.environment import prefix as contents, verify
@@ -45,7 +44,7 @@ if not prefix.exists():
     site = contents.site_packages(prefix, packages)
     conda_meta.protect(prefix, site)
     installed = contents.installed(prefix, site)
-    snapshot.take(look(prefix, site, installed, contents.files_of(installed)))
+    take_snapshot(look(prefix, site, installed, contents.files_of(installed)))
 print(json.dumps([finding.as_dict() for finding in verify.compare(project, prefix, packages)]))
 process.finish(0)
 """

@@ -55,6 +55,17 @@ def test_a_path_is_refused_for_the_signs_that_break_environments_there(
     assert "which breaks environments" in error.value.cause
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only packages for Linux need case")
+def test_a_folder_that_ignores_case_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create._check_path(tmp_path / ".conda")
+    assert capsys.readouterr().err == ""
+    (tmp_path / "CONDA-LOCK.YML").touch()
+    create._check_path(tmp_path / ".conda")
+    assert f"{tmp_path} ignores the case of file names" in capsys.readouterr().err
+
+
 def old_environment_is_there(project: Path, machine: Machine) -> bool:
     done = machine.condaw(project, "run", "--", "python", "-c", "import iniconfig")
     return done.returncode == 0 and not any((project / name).exists() for name in LITTER)

@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,11 @@ def write(project: Project, file: Path, platforms: Sequence[str], groups: Sequen
             _download_wheels(packages, folder / WHEELS)
         shutil.copyfile(project.lock_file, folder / LOCK)
         try:
-            _pack(folder, part)
+            with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
+                for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                    path.chmod(0o644)
+                    os.utime(path, (0, 0))  # the same lock gives the same bytes
+                    archive.write(path, path.relative_to(folder))
             part.replace(file)
         except OSError as error:
             cause = f"{file} cannot be written: {error.strerror}"
@@ -124,15 +127,13 @@ def _download_wheels(packages: Sequence[Package], folder: Path) -> None:
     # pip compares the markers of requirements with this Python, not with the one asked for.
     ours = re.sub(r" ; .* \\$", r" \\", engine.ENGINE.read_text(encoding="utf-8"), flags=re.M)
     folder.mkdir()
-    wanted = []
     for subdir in dict.fromkeys(package.platform for package in packages):
         here = [package for package in packages if package.platform == subdir]
         python = next(package.version for package in here if package.name == "python")
         wheels = [package for package in here if package.manager == "pip"]
         pins = (f"{p.name}=={p.version} --hash=sha256:{p.sha256}\n" for p in wheels)
-        wanted += [(subdir, python, "".join(pins)), *((subdir, each, ours) for each in PYTHONS)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda words: _pip_download(folder, *words), wanted))
+        for version, requirements in ((python, "".join(pins)), *((each, ours) for each in PYTHONS)):
+            _pip_download(folder, subdir, version, requirements)
 
 
 def _pip_download(folder: Path, subdir: str, python: str, requirements: str) -> None:
@@ -143,26 +144,13 @@ def _pip_download(folder: Path, subdir: str, python: str, requirements: str) -> 
     command += ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
     command += ["--python-version", python, "--implementation", "cp"]
     command += [f"--platform={tag}" for tag in wheel_platforms(subdir)]
-    with tempfile.TemporaryDirectory() as name:  # two pips in one folder take each other's files
-        file, fetched = Path(name, "requirements.txt"), Path(name, "wheels")
-        file.write_text(requirements, encoding="utf-8")
-        command += ["--dest", str(fetched), "--requirement", str(file)]
-        result = process.run(command, env=pip_config.pip_environment())
-        for wheel in fetched.glob("*.whl"):
-            shutil.move(wheel, folder / wheel.name)
+    file = folder.with_name("requirements.txt")
+    file.write_text(requirements, encoding="utf-8")
+    command += ["--dest", str(folder), "--requirement", str(file)]
+    result = process.run(command, env=pip_config.pip_environment())
+    file.unlink()
     if result.returncode:
         raise engine.not_fetched(f"wheels for Python {python} on {subdir}", result.stdout)
-
-
-def _pack(folder: Path, file: Path) -> None:
-    """Write the files of `folder` into a zip archive that depends on nothing else."""
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            member = zipfile.ZipInfo(path.relative_to(folder).as_posix())  # dated 1980
-            member.create_system, member.file_size = 3, path.stat().st_size
-            member.external_attr = 0o100644 << 16
-            with path.open("rb") as content, archive.open(member, "w") as out:
-                shutil.copyfileobj(content, out, 1 << 20)
 
 
 def _use(file: Path, wheels: Path) -> None:

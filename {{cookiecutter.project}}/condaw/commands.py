@@ -153,34 +153,29 @@ def do_verify(options: argparse.Namespace) -> int:
     writable = os.access(project.root, os.W_OK) or project.file_lock.exists()
     # In a folder that cannot be written, nobody can make another environment meanwhile.
     with exclusive(project.file_lock, project.prefix) if writable else nullcontext():
-        findings, good = _examined()
+        word, reason = state.state()
+        if word in ("missing", "foreign"):
+            raise CannotError(reason, state.next_step(word))
+        packages = _locked()[1]
+        from condaw.environment import verify
+        from condaw.environment.findings import Finding, Kind
+        from condaw.environment.smoke import smoke
+        from condaw.lockfile import satisfies
+
+        stale = [reason] if word in ("stale", "broken") else []
+        findings = [Finding(Kind.ENVIRONMENT_STALE, text) for text in stale]
+        findings += [Finding(Kind.LOCK_STALE, text) for text in satisfies.unmet(project, packages)]
+        packages = satisfies.without(project, packages, state.left_out())
+        findings += verify.compare(project, project.prefix, packages)
+        findings += smoke(project, packages)
     if not options.json:
+        good = f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
         return _report(findings, good)
     import json
 
     result = {"ok": not findings, "findings": [each.as_dict() for each in findings]}
     print(json.dumps(result, indent=1))
     return DRIFTED if findings else OK
-
-
-def _examined() -> tuple[list[Finding], str]:
-    """Return all findings about the environment, and what to say if there are none."""
-    word, reason = state.state()
-    if word in ("missing", "foreign"):
-        raise CannotError(reason, state.next_step(word))
-    project, packages = _locked()
-    from condaw.environment import verify
-    from condaw.environment.findings import Finding, Kind
-    from condaw.environment.smoke import smoke
-    from condaw.lockfile import satisfies
-
-    stale = word in ("stale", "broken")
-    findings = [Finding(Kind.ENVIRONMENT_STALE, reason)] if stale else []
-    findings += [Finding(Kind.LOCK_STALE, text) for text in satisfies.unmet(project, packages)]
-    packages = satisfies.without(project, packages, state.left_out())
-    findings += verify.compare(project, project.prefix, packages)
-    findings += smoke(project, packages)
-    return findings, f"{project.prefix} is what conda-lock.yml says: {len(packages)} packages"
 
 
 def do_status(options: argparse.Namespace) -> int:
@@ -225,10 +220,9 @@ def do_edit(options: argparse.Namespace) -> int:
     project = _with_engine(relock=True)
     from condaw.lockfile import edit
 
-    files = [file for file in (project.environment_yml, project.lock_file) if file.exists()]
-    before = {file: file.read_bytes() for file in files}
-    changes = getattr(edit, options.verb)(project, options.names, pip=options.pip)
-    print(changes, flush=True)
+    files = (project.environment_yml, project.lock_file)
+    before = {file: file.read_bytes() for file in files if file.exists()}
+    print(getattr(edit, options.verb)(project, options.names, pip=options.pip), flush=True)
     # In a process of its own: conda-lock leaves this one changed.
     if (code := process.attached(create, env, project.root)) not in (OK, DRIFTED):
         for file, content in before.items():

@@ -62,11 +62,6 @@ def as_started(text: str) -> str:
     return text.replace(CONDAW, " ".join(typed))
 
 
-def on_terminal() -> bool:
-    """Return whether to draw progress."""
-    return not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
 @contextlib.contextmanager
 def waiting(text: object) -> "Iterator[None]":
     """Say on a terminal, from the third second on, how long `text` has been going on."""
@@ -83,7 +78,7 @@ def waiting(text: object) -> "Iterator[None]":
             print("\r\x1b[K", end="", file=stream, flush=True)
 
     thread = threading.Thread(target=draw, daemon=True)
-    if on_terminal():
+    if not quiet and stream.isatty() and os.environ.get("TERM") != "dumb":
         thread.start()
     try:
         yield

@@ -23,11 +23,6 @@ class Project:
         self.file_lock = root / layout.FILE_LOCK
 
 
-def python_in(prefix: Path) -> Path:
-    """Return the interpreter of a conda prefix."""
-    return prefix / layout.PYTHON
-
-
 def cache_dir() -> Path:
     """Return the user's cache, shared by all projects: CONDAW_CACHE, else the platform's own place.
     Raises CannotError if there is no home directory. Sources: XDG Base Directory Specification;

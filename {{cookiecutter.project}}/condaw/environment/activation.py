@@ -6,16 +6,13 @@ environment, then the scripts in etc/conda/activate.d in the order of their name
 
 import json
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from condaw.base import process
 from condaw.base.errors import CannotError
-from condaw.base.layout import META
-from condaw.base.project import python_in
+from condaw.base.layout import META, PYTHON
 
 PRINT_ENVIRONMENT = "import json, os; print(); print(json.dumps(dict(os.environ)))"
 SOURCE_SCRIPTS = 'python=$1; code=$2; shift 2; for s; do . "$s"; done; exec "$python" -c "$code"'
@@ -29,8 +26,6 @@ BATCH = f"""\
 @"%CONDA_PREFIX%\\python.exe" -X utf8 -c "{PRINT_ENVIRONMENT}"
 """
 """cmd reads scripts in the console's code page, and packages write theirs in UTF-8."""
-POWERSHELL = r"\\(Windows)?PowerShell\\Modules\\?"
-"""How the first entry of PSModulePath ends where PowerShell has put the user's own folder there."""
 PROMPT = """\
 $env:PATH = $env:CONDAW_PATH + ';' + $env:PATH; $condaw = $function:prompt
 function prompt { $env:CONDA_PROMPT_MODIFIER + (& $condaw) }
@@ -72,10 +67,10 @@ def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
     writes into `folder`, which puts the environment in front again."""
     shell, entries = env.get("SHELL") or "/bin/sh", "$CONDAW_PATH"
     env["CONDAW_PATH"] = os.pathsep.join(path_entries(prefix))
-    if os.name == "nt":
-        if "MSYSTEM" not in env:
-            return _windows_shell(env)
-        shell, entries = "bash", '$(cygpath -up "$CONDAW_PATH")'  # Git for Windows, MSYS2
+    if os.name == "nt" and "MSYSTEM" not in env:
+        return ["powershell", "-NoExit", "-Command", PROMPT]
+    if os.name == "nt":  # Git for Windows, MSYS2
+        shell, entries = "bash", '$(cygpath -up "$CONDAW_PATH")'
     again = f'export PATH="{entries}:$PATH"\nPS1="$CONDA_PROMPT_MODIFIER$PS1"\n'
     if Path(shell).name == "bash":
         start = folder / "bashrc"
@@ -87,15 +82,6 @@ def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
         start.write_text(f'[ -f "{home}/.zshrc" ] && . "{home}/.zshrc"\n{again}', encoding="utf-8")
         env["ZDOTDIR"] = str(folder)
     return [shell, "-i"]
-
-
-def _windows_shell(env: Mapping[str, str]) -> list[str]:
-    """Return the command for PowerShell if the user came from there, else for cmd."""
-    first = env.get("PSMODULEPATH", "").split(";")[0]
-    own = not first.lower().startswith(env.get("PROGRAMFILES", "").lower())
-    if not (found := own and re.search(f"{POWERSHELL}$", first, re.I)):
-        return [env.get("COMSPEC", "cmd.exe")]
-    return ["powershell" if found[1] else "pwsh", "-NoExit", "-Command", PROMPT]
 
 
 def _own_variables(prefix: Path) -> dict[str, str]:
@@ -120,7 +106,7 @@ def _own_variables(prefix: Path) -> dict[str, str]:
 
 def _after(scripts: list[Path], prefix: Path, env: dict[str, str]) -> dict[str, str]:
     """Return `env` as the packages' activation scripts leave it."""
-    python = str(python_in(prefix))
+    python = str(prefix / PYTHON)
     with tempfile.TemporaryDirectory() as folder:
         if os.name == "nt":
             batch = Path(folder, "activate.bat")

@@ -13,7 +13,8 @@ from pathlib import Path
 from condaw.base import process
 from condaw.base.file_lock import of_cache
 from condaw.base.files import sha256_of
-from condaw.base.project import cache_dir, python_in
+from condaw.base.layout import PYTHON
+from condaw.base.project import cache_dir
 from condaw.environment.prefix import File, site_packages, source_of
 from condaw.lockfile.package import Package
 
@@ -63,7 +64,7 @@ def _wanted(files: Mapping[str, File], site: str, python: Package) -> dict[str, 
 def _compile(prefix: Path, targets: Sequence[str]) -> None:
     """Compile the sources of `targets`, on all cores. Without `site`, which runs what packages have
     written into .pth files."""
-    command = [str(python_in(prefix)), "-I", "-S", "-X", "utf8", *COMPILE]
+    command = [str(prefix / PYTHON), "-I", "-S", "-X", "utf8", *COMPILE]
     sources = [f"{prefix}/{source_of(target)}" for target in targets]
     cores = os.cpu_count() or 1
     shares = ["\n".join(sources[core::cores]) for core in range(min(cores, len(sources)))]

@@ -15,7 +15,6 @@ from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import of_cache
 from condaw.base.files import sha256_of
 from condaw.base.project import cache_dir
-from condaw.environment import letter_case
 from condaw.lockfile.package import Package
 from condaw.network import channels, probe
 
@@ -36,7 +35,6 @@ def link(
         urls = [(archives / p.subdir / p.file_name).as_uri() for p in packages]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_check_local_archive, packages, urls))
-    letter_case.refuse_clash(prefix.parent, packages, urls)
     with of_cache("packages"):  # rattler would wait without a word
         _install(packages, urls, staging, prefix)
 

@@ -5,6 +5,7 @@ sees the environment from before or the one from after.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,20 +14,13 @@ from condaw.base import console
 from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.file_lock import exclusive
 from condaw.base.files import rename
+from condaw.base.layout import LOCK
 from condaw.base.project import Project, cache_dir
-from condaw.environment import (
-    bytecode,
-    conda_packages,
-    pypi_packages,
-    snapshot,
-    state,
-    swap,
-    verify,
-)
+from condaw.environment import bytecode, conda_packages, pypi_packages, state, swap, verify
 from condaw.environment import prefix as contents
 from condaw.environment.conda_meta import complete_records, protect
-from condaw.environment.findings import Finding
-from condaw.environment.look import look
+from condaw.environment.findings import Finding, Kind
+from condaw.environment.look import look, take_snapshot
 from condaw.environment.smoke import smoke
 from condaw.lockfile.package import Package
 
@@ -55,10 +49,8 @@ def create_environment(
                     damage = verify.compare(project, project.prefix, packages)
                     _forget([f for f in damage if _is_shared(project.prefix, f)], packages)
                 _build(project, packages, archives)
-                site = contents.site_packages(project.staging, packages).relative_to(
-                    project.staging
-                )
-                state.write(project.staging, project.prefix, made_from, site.as_posix())
+                site = contents.site_packages(Path(), packages).as_posix()
+                state.write(project.staging, project.prefix, made_from, site)
                 swap.put_in_place(project)
             findings = smoke(project, packages)
             if not findings:
@@ -80,6 +72,9 @@ def _check_path(prefix: Path) -> None:
             f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
             f"move the project to another path, and {RETRY}",
         )
+    if sys.platform == "linux" and prefix.with_name(LOCK.upper()).exists():
+        note = f"{prefix.parent} ignores the case of file names, which some packages need"
+        console.note(f"{note}: if this fails, move the project, for example to a volume")
 
 
 def _clean_up(project: Project) -> None:
@@ -108,17 +103,15 @@ def _build(project: Project, packages: Sequence[Package], archives: Path | None)
         swap.discard(project.staging)
         findings = _fill(project, packages, archives)
     if findings:
-        raise CannotError(
-            f"what was installed is not what is locked: {findings[0].text}",
-            f"remove the cache {cache_dir()}, and {RETRY}",
-        )
+        cause = f"what was installed is not what is locked: {findings[0].text}"
+        raise CannotError(cause, f"remove the cache {cache_dir()}, and {RETRY}")
 
 
 def _fill(project: Project, packages: Sequence[Package], archives: Path | None) -> list[Finding]:
     """Install everything into the staging folder, and return what differs from the lock."""
     staging = project.staging
-    conda = [package for package in packages if package.manager == "conda"]
-    pypi = [package for package in packages if package.manager == "pip"]
+    conda = [p for p in packages if p.manager == "conda"]
+    pypi = [p for p in packages if p.manager == "pip"]
     console.note(f"installing {len(conda)} conda packages and {len(pypi)} from PyPI")
     if archives:
         pypi_packages.keep(pypi, archives / "wheels")
@@ -139,15 +132,13 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     files = contents.files_of(installed)
     files |= bytecode.link(staging, packages, files)
     now = look(staging, site, installed, files)
-    return verify.differences(project, packages, now, snapshot.take(now))
+    return verify.differences(project, packages, now, take_snapshot(now))
 
 
 def _is_shared(prefix: Path, finding: Finding) -> bool:
     """Return whether the file is a hard link: then it is damaged in the cache, too."""
-    try:
-        return finding.path is not None and (prefix / finding.path).lstat().st_nlink > 1
-    except OSError:
-        return False
+    kinds = (Kind.FILE_CHANGED, Kind.FILE_MODE)
+    return finding.kind in kinds and (prefix / str(finding.path)).lstat().st_nlink > 1
 
 
 def _forget(findings: Sequence[Finding], packages: Sequence[Package]) -> list[str]:

@@ -1,7 +1,12 @@
-"""What lies in a prefix: each folder is listed once, and each file of a package is opened once."""
+"""What lies in a prefix: each folder is listed once, and each file of a package is opened once.
 
+A snapshot keeps what no package records, for `verify` to compare with later.
+"""
+
+import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +14,9 @@ from typing import NamedTuple
 
 from condaw.base.files import sha256_of_open
 from condaw.base.layout import META
-from condaw.environment.prefix import File, Installed, read
+from condaw.environment.prefix import File, Installed, files_of, read
+
+SNAPSHOT = f"{META}/condaw.manifest"  # not a `.json`: conda reads each of those as a record
 
 OBEYED = (f"{META}/state", f"{META}/frozen")
 LARGE = 1 << 20  # bytes from which on a file is large
@@ -39,6 +46,16 @@ class Now(NamedTuple):
     not there."""
 
 
+class Snapshot(NamedTuple):
+    """What a prefix was like when it was made. Paths are relative, with forward slashes."""
+
+    mode: int  # the mode of most files
+    folder: int  # the mode of the prefix, and of most folders in it
+    modes: dict[str, int]  # the mode of every other file and folder
+    contents: dict[str, str]  # see `Seen`; of files whose content no package records
+    records: dict[str, str]  # see `Now`
+
+
 UNREAD = Seen(0, "")
 
 
@@ -48,6 +65,29 @@ def look(prefix: Path, site: Path, installed: list[Installed], files: dict[str, 
     records = {file.relative_to(prefix).as_posix(): read(file)[1] for file in obeyed}
     records |= {each.record: each.digest for each in installed}
     return Now(prefix, installed, files, _seen(prefix, files), records)
+
+
+def take_snapshot(now: Now) -> Snapshot:
+    """Record what a new prefix is like."""
+    seen, folder = now.seen, now.seen["./"].mode
+    mode = Counter(seen[path].mode for path in now.files if path in seen).most_common(1)[0][0]
+    usual = {True: folder, False: mode}
+    modes = {path: it.mode for path, it in seen.items() if it.mode != usual[path[-1] == "/"]}
+    known = {path for path, file in files_of(now.installed).items() if file.sha256}
+    bare = seen.keys() - known - now.records.keys()
+    contents = {path: seen[path].content for path in now.files if path in bare}
+    taken = Snapshot(mode, folder, modes, contents, now.records)
+    (now.prefix / SNAPSHOT).write_text(json.dumps(taken._asdict()), encoding="utf-8")
+    return taken
+
+
+def read_snapshot(prefix: Path) -> Snapshot | None:
+    """Return the snapshot of `prefix`; None if it is missing or damaged."""
+    try:
+        found = Snapshot(**json.loads(read(prefix / SNAPSHOT)[0]))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if all(isinstance(each, dict) for each in found[2:]) else None
 
 
 def _seen(prefix: Path, files: Mapping[str, File]) -> dict[str, Seen]:

@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 from condaw.base import process
 from condaw.base.errors import RETRY, CannotError, next_step_after
 from condaw.base.files import sha256_of
-from condaw.base.project import Project, cache_dir, python_in, table
+from condaw.base.layout import PYTHON
+from condaw.base.project import Project, cache_dir, table
 from condaw.environment.prefix import wheels
 from condaw.lockfile.package import Package
 from condaw.network import pip_config
@@ -131,7 +132,7 @@ def _uv_install(
     folder: Path, prefix: Path, env: Mapping[str, str], words: Sequence[str], stdin: str = ""
 ) -> CompletedProcess[str]:
     command = [UV, "pip", "install", "--no-deps", "--no-progress", "--no-config"]
-    command += ["--break-system-packages", "--python", str(python_in(prefix)), *words]
+    command += ["--break-system-packages", "--python", str(prefix / PYTHON), *words]
     refused = env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on")
     if refused and "--offline" not in words:
         command.append("--no-index")  # uv has no variable for it

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from condaw.base import process
 from condaw.base.file_lock import HELD
-from condaw.base.project import Project, python_in, smoke_commands
+from condaw.base.layout import PYTHON
+from condaw.base.project import Project, smoke_commands
 from condaw.environment import activation
 from condaw.environment.findings import Finding, Kind
 from condaw.lockfile.package import Package
@@ -19,7 +20,7 @@ def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
     failure. Raises CannotError if pyproject.toml or the activation scripts are broken."""
     commands, env = smoke_commands(project), activation.variables(project.prefix)
     env[HELD] = str(project.file_lock)
-    python = [str(python_in(project.prefix)), "-I", "-X", "utf8", "-c", IDENTITY]
+    python = [str(project.prefix / PYTHON), "-I", "-X", "utf8", "-c", IDENTITY]
     try:
         ended = process.run_together([python, *commands], env=env, cwd=project.root)
     except OSError as error:

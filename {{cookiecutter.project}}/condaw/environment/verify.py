@@ -11,11 +11,9 @@ from packaging.utils import canonicalize_name
 
 from condaw.base.project import Project, table
 from condaw.environment import prefix as contents
-from condaw.environment import snapshot
 from condaw.environment.findings import Finding, Kind
-from condaw.environment.look import Now, Seen, look
+from condaw.environment.look import SNAPSHOT, Now, Seen, Snapshot, look, read_snapshot
 from condaw.environment.prefix import File, Installed
-from condaw.environment.snapshot import Snapshot
 from condaw.lockfile.package import Package
 
 MARKS = r"CACHEDIR\.TAG|\.DS_Store|EXTERNALLY-MANAGED"
@@ -32,8 +30,8 @@ WORDS = {
 def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
     """Return every difference between `prefix` and what the lock says about it. Raises OSError if
     it vanishes meanwhile, and CannotError if pyproject.toml cannot be read."""
-    if not (taken := snapshot.read(prefix)):
-        return [Finding(Kind.RECORD_CHANGED, f"{snapshot.NAME} cannot be read")]
+    if not (taken := read_snapshot(prefix)):
+        return [Finding(Kind.RECORD_CHANGED, f"{SNAPSHOT} cannot be read")]
     site = contents.site_packages(prefix, packages)
     installed = contents.installed(prefix, site)
     # The last one wins: what was installed, against a record that somebody has added.

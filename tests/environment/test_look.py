@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from condaw.environment import look, snapshot, verify
+from condaw.environment import look, verify
 from condaw.environment.findings import Kind
 from condaw.environment.prefix import File, files_of, wheels
 
@@ -45,9 +45,9 @@ def test_a_file_without_a_sha256_in_the_record_of_its_wheel_is_compared(
     (site / "x-1.dist-info").mkdir(parents=True)
     (site / "x-1.dist-info" / "RECORD").write_text(f"x.py,{recorded},\nx-1.dist-info/RECORD,,\n")
     (site / "x.py").write_text("good")
-    taken = snapshot.take(seen(tmp_path))
+    taken = look.take_snapshot(seen(tmp_path))
     assert list(verify._compare_files(seen(tmp_path), taken)) == []
     (site / "x.py").write_text("evil")
     [finding] = verify._compare_files(seen(tmp_path), taken)
     assert (finding.kind, finding.path) == (Kind.FILE_CHANGED, "lib/x.py")
-    assert snapshot.read(tmp_path) == taken
+    assert look.read_snapshot(tmp_path) == taken
