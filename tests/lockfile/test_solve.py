@@ -9,12 +9,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 import yaml
 from machine import ROOT, Machine
-from pins import UNUSED
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from pins import UNUSED, names
 
 PLATFORMS = ("linux-64", "win-64")
 CONDA_LOCK = Path(sys.executable).with_name("conda-lock")
@@ -479,5 +482,17 @@ runpy.run_module("condaw", run_name="__main__")
 """
     done = machine.run(sys.executable, "-c", code, cwd=project)
     assert done.returncode == 0, done.stderr
-    pins = (ROOT / "{{cookiecutter.project}}" / "condaw" / "relock.txt").read_text("utf-8")
-    assert not [name for name in UNUSED if f"\n{name}==" in pins]
+
+
+def test_the_pins_are_all_that_conda_lock_asks_for_less_what_it_never_imports() -> None:
+    condaw = ROOT / "{{cookiecutter.project}}" / "condaw"
+    pinned = {*names(condaw / "engine.txt"), *names(condaw / "relock.txt")}
+    pending, asked = ["conda-lock"], set[str]()
+    while pending:
+        name = canonicalize_name(pending.pop())
+        if name not in asked and name not in UNUSED:
+            asked.add(name)
+            needs = map(Requirement, requires(name) or ())
+            pending += [n.name for n in needs if not n.marker or n.marker.evaluate({"extra": ""})]
+    assert asked <= pinned
+    assert not pinned & {*UNUSED}
