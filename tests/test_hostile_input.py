@@ -303,10 +303,8 @@ def read_inventory(folder: Path, data: tuple[str, bytes]) -> None:
         found = inventory.read([], str(folder / "hosts.yml"))
         targets = sample("targets")
         sample("hostkeys")._read.cache_clear()
-        options = targets.Options(
-            {"password": "secret"}, str(folder / "config"), str(folder / "known_hosts")
-        )
-        for each in targets.resolve(found, options):
+        own = (str(folder / "config"), str(folder / "known_hosts"))
+        for each in targets.resolve(found, {"password": "secret"}, *own):
             assert isinstance(each.host, str)
             assert "secret" not in repr(each)
     except (sample("failures").UsageError, OSError) as error:

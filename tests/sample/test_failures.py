@@ -203,6 +203,7 @@ def test_one_bad_host_does_not_hold_up_the_rest(
     result = home.ssh_uptime(*hosts, "--key", server.key, "-t", "3", "-o", "json")
 
     assert result.code == 1
+    assert result.err.startswith("1 of 5 hosts answered, 4 failed, in ")
     assert set(result.rows) == set(hosts)
     assert [name for name, row in result.rows.items() if row["ok"]] == [good]
     assert list(result.rows)[-1] == good

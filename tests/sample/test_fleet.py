@@ -35,13 +35,12 @@ def user(home: Home, farm: Farm) -> Home:
 def targets(farm: Farm, tmp_path: Path) -> list[Any]:
     """The farm's hosts as a program makes them."""
     from sample.inventory import parse
-    from sample.targets import Options, resolve
+    from sample.targets import resolve
 
     file = tmp_path / "known_hosts"
     file.write_text(farm.known_hosts)
     entries = {name: parse(name) for name in farm.names}
-    options = Options({"key_file": str(farm.key)}, "none", str(file))
-    return list(resolve(entries, options))
+    return list(resolve(entries, {"key_file": str(farm.key)}, "none", str(file)))
 
 
 def test_a_fleet_answers_with_hosts_from_a_file(farm: Farm, user: Home) -> None:
@@ -259,7 +258,7 @@ def test_a_fleet_of_unix_hosts_does_without_netmiko(farm: Farm, user: Home) -> N
 
     assert done.returncode == 0, done.stdout
     assert " paramiko\n" in done.stderr
-    for heavy in ("netmiko", "rich", "textfsm"):  # paramiko itself brings yaml
+    for heavy in ("netmiko", "rich", "textfsm", "asyncio"):  # the last comes with invoke
         assert f" {heavy}\n" not in done.stderr, heavy
 
 

@@ -108,7 +108,7 @@ def test_the_password_follows_the_key_where_a_server_wants_both(start: Start, ho
 
 
 def test_a_login_is_not_repeated_after_authentication_began(start: Start, home: Home) -> None:
-    device = Device(PASSWORD, hangs_at="shell")
+    device = Device(PASSWORD, hangs=True)
     host = start(device)
 
     home.ssh_uptime(host, "-t", "2", SSH_UPTIME_PASSWORD=PASSWORD)

@@ -114,19 +114,6 @@ def test_a_refused_key_is_refused_and_nothing_else(
     assert "publickey" in row["detail"]
 
 
-def test_a_certificate_logs_in(sshd: Start, home: Home, tmp_path: Path) -> None:
-    keygen(tmp_path / "ca")
-    server = sshd(f"TrustedUserCAKeys {tmp_path}/ca.pub")
-    home.known_hosts(server.line())
-    keygen(tmp_path / "key")
-    sign = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "me", "-n", server.user]
-    subprocess.run([*sign, str(tmp_path / "key.pub")], check=True, capture_output=True)
-
-    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", tmp_path / "key")
-
-    assert result.code == 0, result.out
-
-
 def test_keys_are_found_where_ssh_finds_them(sshd: Start, home: Home, tmp_path: Path) -> None:
     server = sshd()
     home.known_hosts("")
@@ -169,6 +156,33 @@ def agent(sshd: Start) -> Iterator[Callable[[Path], str]]:
     for process in started:
         process.terminate()
         process.wait(10)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+@pytest.mark.parametrize("where", ["beside the key", "CertificateFile", "agent"])
+def test_a_certificate_logs_in(
+    sshd: Start, home: Home, agent: Callable[[Path], str], tmp_path: Path, where: str, kind: str
+) -> None:
+    keygen(tmp_path / "ca")
+    server = sshd(f"TrustedUserCAKeys {tmp_path}/ca.pub")
+    home.known_hosts(server.line())
+    for name in ("other", "key"):
+        keygen(tmp_path / name, kind)
+    sign = ["ssh-keygen", "-q", "-s", str(tmp_path / "ca"), "-I", "me", "-n", server.user]
+    subprocess.run([*sign, str(tmp_path / "key.pub")], check=True, capture_output=True)
+    if where == "CertificateFile":
+        (tmp_path / "key-cert.pub").rename(tmp_path / "signed.pub")
+        (home.path / ".ssh" / "config").write_text(
+            f"IdentityFile {tmp_path}/other\nIdentityFile {tmp_path}/key\n"
+            f"CertificateFile {tmp_path}/missing\nCertificateFile {tmp_path}/signed.pub\n"
+        )
+    if where == "agent":
+        home.env["SSH_AUTH_SOCK"] = agent(tmp_path / "key")
+    arguments = ["--key", tmp_path / "key"] if where == "beside the key" else []
+
+    result = home.ssh_uptime(f"127.0.0.1:{server.port}", *arguments)
+
+    assert result.code == 0, result.out
 
 
 def test_the_running_agent_is_used(
@@ -369,8 +383,12 @@ def test_a_row_names_the_algorithms_that_were_agreed_on(sshd: Start, home: Home)
     server = sshd("KexAlgorithms ecdh-sha2-nistp256", "Ciphers aes256-ctr")
     home.known_hosts(server.line("rsa"))
 
-    result = home.ssh_uptime(f"127.0.0.1:{server.port}", "--key", server.key, "-o", "json")
+    arguments = (f"127.0.0.1:{server.port}", "--key", server.key)
 
-    (row,) = result.rows.values()
-    agreed = (row["kex"], row["host_key"], row["cipher"])
-    assert agreed == ("ecdh-sha2-nistp256", "rsa-sha2-512", "aes256-ctr")
+    (row,) = home.ssh_uptime(*arguments, "-o", "json").rows.values()
+    header, line = home.ssh_uptime(*arguments, "-o", "wide").out.splitlines()
+
+    agreed = [row["kex"], row["host_key"], row["cipher"]]
+    assert agreed == ["ecdh-sha2-nistp256", "rsa-sha2-512", "aes256-ctr"]
+    assert header.split() == ["HOST", "UPTIME", "KEX", "HOST", "KEY", "CIPHER"]
+    assert [line.split().count(name) for name in agreed] == [1, 1, 1]

@@ -12,12 +12,13 @@ import paramiko
 
 @dataclass
 class Device:
-    """What a device shows: its prompt, its answer to each command, and where it hangs."""
+    """What a device shows: its prompt, and its answer to each command."""
 
     password: str | None
     prompt: str = "admin@server:~$ "
     answers: dict[str, str] = field(default_factory=dict)
-    hangs_at: str = ""  # banner, shell or command
+    hangs: bool = False
+    """Whether it lets in and then says nothing."""
     key: paramiko.PKey = field(default_factory=paramiko.ECDSAKey.generate)
     allowed: paramiko.PKey | None = None
     """The key that logs in instead of the password."""
@@ -82,14 +83,12 @@ class _Server(paramiko.ServerInterface):
 
 def _shell(device: Device, channel: paramiko.Channel) -> None:
     with suppress(OSError, EOFError):
-        if device.hangs_at == "shell":
+        if device.hangs:
             return
         channel.sendall(device.prompt.encode())
         for line in channel.makefile("rU"):  # some types send \r alone
             command = line.strip()
             channel.sendall(f"{command}\r\n".encode())
-            if command and device.hangs_at == "command":
-                continue
             answer = device.answers.get(command, "")
             text = f"{answer}\n{device.prompt}" if answer else device.prompt
             channel.sendall(text.replace("\n", "\r\n").encode())
@@ -97,7 +96,7 @@ def _shell(device: Device, channel: paramiko.Channel) -> None:
 
 def _exec(device: Device, channel: paramiko.Channel, command: str) -> None:
     with closing(channel), suppress(OSError, EOFError):
-        if device.hangs_at:
+        if device.hangs:
             channel.recv(1)
             return
         known = command in device.answers
@@ -117,8 +116,6 @@ def serve(device: Device) -> Iterator[int]:
         with suppress(OSError, EOFError):
             while True:
                 open_ones.append(listener.accept()[0])
-                if device.hangs_at == "banner":
-                    continue
                 open_ones.append(transport := paramiko.Transport(open_ones[-1]))
                 transport.add_server_key(device.key)
                 with suppress(paramiko.SSHException, EOFError):

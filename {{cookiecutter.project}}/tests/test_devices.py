@@ -179,12 +179,12 @@ def test_unix_uptimes_differ_and_are_all_read(line: str, seconds: int) -> None:
 
 
 def device_and_target(
-    device_type: str, start: Callable[[Device], int], hangs_at: str = ""
+    device_type: str, start: Callable[[Device], int]
 ) -> tuple[Device, Target]:
     """Start a device of a type, and return it with the way to it."""
     output = OUTPUTS.joinpath(f"{device_type}.txt").read_text().rstrip("\n")
     answers = PREPARATION.get(device_type, {}) | {DEVICES[device_type].command: output}
-    device = Device(PASSWORD, PROMPTS.get(device_type, "switch#"), answers, hangs_at)
+    device = Device(PASSWORD, PROMPTS.get(device_type, "switch#"), answers)
     port = start(device)
     line = Line("", device.key.get_name(), device.key.get_base64(), "test:1")
     trust = Trust(f"[127.0.0.1]:{port}", (line,))

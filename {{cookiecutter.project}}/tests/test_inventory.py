@@ -10,7 +10,7 @@ import pytest
 from {{ cookiecutter.package }} import ssh_config
 from {{ cookiecutter.package }}.failures import UsageError
 from {{ cookiecutter.package }}.inventory import parse, read
-from {{ cookiecutter.package }}.targets import Options, Target, resolve
+from {{ cookiecutter.package }}.targets import Target, resolve
 
 needs_ssh = pytest.mark.skipif(not shutil.which("ssh"), reason="paramiko knows less")
 EXAMPLE = Path(__file__).parent.parent / "inventory.yml"
@@ -163,8 +163,7 @@ def resolved(tmp_path: Path, config: str, entry: dict[str, object], **flags: obj
     """The target that an entry becomes under an ssh_config."""
     file = tmp_path / "config"
     file.write_text(config)
-    options = Options(flags, str(file), str(tmp_path / "known_hosts"))
-    (target,) = resolve({"x": entry}, options)
+    (target,) = resolve({"x": entry}, flags, str(file), str(tmp_path / "known_hosts"))
     return target
 
 

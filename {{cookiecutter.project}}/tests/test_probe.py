@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from conftest import PASSWORD
 from ssh_devices import Device
 
@@ -48,25 +47,6 @@ def test_a_host_answers(
         "detail": "",
     }
     assert result.stderr == ""
-
-
-def test_a_wrong_password_is_an_auth_failure(
-    ssh_uptime: Run, start: Start, linux: Device, known_hosts: KnownHosts
-) -> None:
-    port = start(linux)
-    file = known_hosts((linux, port))
-
-    result = ssh_uptime(
-        f"127.0.0.1:{port}",
-        "--known-hosts",
-        file,
-        "-o",
-        "json",
-        SSH_UPTIME_PASSWORD="hunter2-wrong",
-    )
-
-    assert (result.returncode, row(result)["error"]) == (1, "auth")
-    assert "hunter2" not in result.stdout + result.stderr
 
 
 def test_no_password_and_no_key_says_what_to_give(
@@ -111,28 +91,6 @@ def test_accept_new_adds_a_first_key_but_never_a_second(
     assert "ssh-keygen -R" in row(third)["detail"]
 
 
-@pytest.mark.parametrize("device_type", ["linux", "cisco_ios"])
-@pytest.mark.parametrize("stage", ["banner", "shell", "command"])
-def test_a_device_that_hangs_costs_no_more_than_the_timeout(
-    ssh_uptime: Run,
-    start: Start,
-    linux: Device,
-    known_hosts: KnownHosts,
-    stage: str,
-    device_type: str,
-) -> None:
-    linux.hangs_at, linux.prompt = stage, "switch#"
-    port = start(linux)
-    file = known_hosts((linux, port))
-
-    arguments = ("--known-hosts", file, "--device-type", device_type, "-t", 2, "-o", "json")
-    answer = row(ssh_uptime(f"127.0.0.1:{port}", *arguments))
-
-    # A slow machine may spend the time in another phase than a quick one.
-    assert answer["error"] in ("no-prompt", "timeout"), answer
-    assert answer["elapsed"] >= 1
-
-
 def test_the_wrong_device_type_is_named(
     ssh_uptime: Run, start: Start, linux: Device, known_hosts: KnownHosts
 ) -> None:
@@ -175,18 +133,3 @@ def test_what_is_no_ssh_server_is_told_apart(ssh_uptime: Run) -> None:
     unnameable = row(ssh_uptime("no..such", "-o", "json"))
 
     assert (closed["error"], unnamed["error"], unnameable["error"]) == ("refused", "dns", "dns")
-
-
-def test_failures_come_first_then_who_is_up_longest(
-    ssh_uptime: Run, start: Start, linux: Device, known_hosts: KnownHosts
-) -> None:
-    young = Device(PASSWORD, answers={"uptime": " 10:00 up 5 min,  1 user,  load average: 0, 0, 0"})
-    ports = [(young, start(young)), (linux, start(linux))]
-    hosts = [f"127.0.0.1:{port}" for _, port in ports]
-
-    result = ssh_uptime(*hosts, "nowhere.invalid", "--known-hosts", known_hosts(*ports))
-
-    assert result.returncode == 1
-    lines = result.stdout.splitlines()[1:]
-    assert result.stderr.startswith("2 of 3 hosts answered, 1 failed, in ")
-    assert [line.split()[0] for line in lines] == ["nowhere.invalid", hosts[1], hosts[0]]

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--accept-new": {"action": "store_true", "help": "add the keys of hosts that have none yet"},
     "-w --workers": {"type": int, "default": 32, "help": "sessions at the same time (32)"},
     "-t --timeout": {"type": float, "default": 30.0, "help": "seconds for a host, in all (30)"},
-    "-o --output": {"choices": ("table", "json", "prom"), "default": "table"},
+    "-o --output": {"choices": ("table", "wide", "json", "prom"), "default": "table"},
     "-f --file": {"help": "write the output there, whole or not at all"},
 }
 
@@ -61,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    # paramiko needs it for `Match exec` alone, and loads it first: a quarter of the start.
+    sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
     from . import output
     from .fleet import Row, collect
 
@@ -91,19 +92,16 @@ def _run(args: argparse.Namespace) -> int:
 def _targets(args: argparse.Namespace) -> "list[Target]":
     """Find what is wrong with the command line before any host is asked."""
     from . import inventory
-    from .targets import Options, resolve
+    from .targets import resolve
 
     if args.known_hosts and not args.accept_new:
         Path(args.known_hosts).stat()  # or it is reported as missing
+    entries = inventory.read(args.hosts, args.inventory)
     names = ("username", "port", "device_type", "key_file")
     defaults = {name: getattr(args, name) for name in names if getattr(args, name)}
     defaults["passphrase"] = os.environ.get("SSH_UPTIME_PASSPHRASE")
-    options = Options(defaults, args.ssh_config, args.known_hosts, args.accept_new)
-    targets = resolve(inventory.read(args.hosts, args.inventory), options)
-    password = os.environ.get("SSH_UPTIME_PASSWORD")
-    if args.ask_password:
-        password = getpass()
-    return [replace(each, password=each.password or password or None) for each in targets]
+    defaults["password"] = getpass() if args.ask_password else os.environ.get("SSH_UPTIME_PASSWORD")
+    return resolve(entries, defaults, args.ssh_config, args.known_hosts, args.accept_new)
 
 
 if __name__ == "__main__":

@@ -4,30 +4,32 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from paramiko import BadAuthenticationType, SSHException, Transport
+import paramiko
 
-from . import keys
 from .devices import DEVICES
 from .failures import Failure, plain
+from .keys import candidates
 from .targets import Target
 
 _ASKS_PASSWORD = re.compile(r"pass(?!code)|kennwort|密码|密碼|пароль|senha|contrase", re.IGNORECASE)
 
 
-def authenticate(transport: Transport, target: Target) -> None:
+def authenticate(transport: paramiko.Transport, target: Target) -> None:
     """Log in with the keys, then the password, which is given once. Raises Failure."""
+    device = DEVICES.get(target.device_type)
+    user = target.username + (device.login if device else "")
     allowed, accepted, refused = list[str](), "", list[str]()
     for method, attempt, *what in _attempts(transport, target):
         if allowed and method not in allowed:
             continue
         try:
-            allowed = attempt(_user(target), *what)  # the methods that must follow
+            allowed = attempt(user, *what)  # the methods that must follow
             accepted = method
             if not allowed:
                 return
-        except BadAuthenticationType as error:
+        except paramiko.BadAuthenticationType as error:
             allowed = error.allowed_types
-        except (SSHException, OSError, EOFError):  # refused, or a key that cannot be agreed on
+        except (paramiko.SSHException, OSError, EOFError):  # refused, or no algorithm for the key
             accepted = ""
             refused.append(method)
             if method != "publickey" or not transport.is_active():
@@ -45,14 +47,10 @@ def authenticate(transport: Transport, target: Target) -> None:
     raise Failure("auth", f"login refused: user {target.username!r} with {tried}; {advice}")
 
 
-def _user(target: Target) -> str:
-    device = DEVICES.get(target.device_type)
-    return target.username + (device.login if device else "")
-
-
-def _attempts(transport: Transport, target: Target) -> Iterator[tuple[Any, ...]]:
+def _attempts(transport: paramiko.Transport, target: Target) -> Iterator[tuple[Any, ...]]:
     """Yield methods of RFC 4252, with what tries each, and what it needs besides the user."""
-    for key in keys.candidates(target.keys, target.identities_only):
+    only = target.identities_only
+    for key in candidates(target.keys, target.passphrase, target.certificates, only):
         yield "publickey", transport.auth_publickey, key
     if target.password is None:  # some old switches want nothing; others tell what they take
         yield "none", transport.auth_none

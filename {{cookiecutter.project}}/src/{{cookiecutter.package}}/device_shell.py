@@ -12,8 +12,8 @@ from netmiko import BaseConnection, ConnectHandler, redispatch
 from netmiko.channel import SSHChannel
 from netmiko.exceptions import NetmikoBaseException, ReadException
 
+from .ask import MOST, Session
 from .failures import Failure, last_line
-from .session import MOST, Session
 
 
 class Channel(SSHChannel):

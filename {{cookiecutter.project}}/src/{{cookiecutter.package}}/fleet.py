@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
 
-from .ask import run
+from .ask import login
 from .devices import DEVICES, read
 from .failures import Failure, plain
-from .session import login
 from .targets import Target
 
 REFUSED = 3
@@ -19,7 +18,7 @@ _LOGIN = {"auth": -1, None: 1, "no-prompt": 1, "command": 1, "parse": 1}
 """What a kind of failure, or none, says of the login; the others say nothing."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Row:
     """What came of one host: its uptime in seconds and its own words, or what went wrong.
 
@@ -50,7 +49,7 @@ def probe(target: Target, timeout: float = 30.0) -> Row:
             raise Failure("config", f"{target.device_type!r} is none of the types {names}")
         with login(target, timeout) as session:
             row.kex, row.host_key, row.cipher = session.algorithms
-            answer = run(session, DEVICES[target.device_type].command)
+            answer = session.run(DEVICES[target.device_type].command)
         row.uptime_seconds, text = read(target.device_type, answer)
         row.ok, row.text = True, target.masked(text)
     except Failure as failure:

@@ -147,7 +147,7 @@ def _entry(name: str, settings: Entry) -> Entry:
     """Return the settings of a host with the types that netmiko wants. Raises UsageError."""
     if not isinstance(settings, dict):
         raise _expected("settings under a name, or a list for a group", name)
-    entry = {key: value for key, value in settings.items() if value is not None}
+    entry = {key: value for key, value in settings.items() if value not in (None, "")}
     host = entry.setdefault("host", entry.pop("ip", name))
     if not re.fullmatch(r"\w[\w.-]*|[\da-fA-F:]+:[\w.:%]*", host):
         raise _expected("host: with a name or an address", host)

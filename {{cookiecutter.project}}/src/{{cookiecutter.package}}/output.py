@@ -1,10 +1,10 @@
-"""Rows for people (a table) and for programs (json, a Prometheus textfile)."""
+"""Rows for people (tables) and for programs (json, a Prometheus textfile)."""
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from .failures import plain
@@ -42,32 +42,39 @@ def write(text: str, file: str | None) -> None:
         new.unlink(missing_ok=True)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return a table for people."""
-    lines = [("HOST", "UPTIME", "")]
+def table(rows: Sequence[Row], wide: bool = False) -> str:
+    """Return a table for people; if `wide`, with the algorithms that were agreed on."""
+    lines = [("HOST", "UPTIME", *(("KEX", "HOST KEY", "CIPHER") if wide else ()), "")]
     for row in rows:
         minutes = (row.uptime_seconds or 0) // 60
         uptime = f"{minutes // 1440}d {minutes // 60 % 24:2}h {minutes % 60:02}m"
-        lines.append((plain(row.name), row.error or uptime, plain(row.text or row.detail)))
-    first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
-    return "\n".join(f"{a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in lines)
+        agreed = (row.kex, row.host_key, row.cipher) if wide else ()
+        last = plain(row.text or row.detail)
+        lines.append((plain(row.name), row.error or uptime, *agreed, last))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (map(str.ljust, line, widths) for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
 def as_json(rows: Sequence[Row]) -> str:
     """Return a list of rows."""
-    return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
+    return json.dumps([vars(row) for row in rows], indent=2, ensure_ascii=False)
 
 
 def prom(rows: Sequence[Row]) -> str:
     """Return metrics for node_exporter's textfile collector."""
     lines: list[str] = []
 
-    def metric(name: str, text: str, value: Callable[[Row], float | None], *labels: str) -> None:
+    def metric(name: str, text: str, value: Callable[[Row], object], *labels: str) -> None:
         lines.extend((f"# HELP ssh_uptime_{name} {text}", f"# TYPE ssh_uptime_{name} gauge"))
         for row in rows:
             if (number := value(row)) is not None:
-                shown = [_label(row, label) for label in ("name", "host", "device_type", *labels)]
+                shown = (label(row, each) for each in ("name", "host", "device_type", *labels))
                 lines.append(f"ssh_uptime_{name}{{{','.join(shown)}}} {number}")
+
+    def label(row: Row, name: str) -> str:
+        value = plain(str(getattr(row, name))).replace("\\", "\\\\").replace('"', '\\"')
+        return f'{name}="{value}"'
 
     metric("up", "Whether the host gave its uptime.", lambda row: int(row.ok))
     metric("seconds", "The uptime of the host.", lambda row: row.uptime_seconds)
@@ -75,14 +82,13 @@ def prom(rows: Sequence[Row]) -> str:
     why = "Why it failed; the kinds are in the manual."
     metric("failure", why, lambda row: 1 if row.error else None, "error")
     agreed = "The algorithms of SSH that were agreed on."
-    names = ("kex", "host_key", "cipher")
-    metric("algorithms", agreed, lambda row: 1 if row.kex else None, *names)
+    metric("algorithms", agreed, lambda row: 1 if row.kex else None, "kex", "host_key", "cipher")
     return "\n".join(lines)
 
 
-def _label(row: Row, name: str) -> str:
-    value = plain(str(getattr(row, name))).replace("\\", "\\\\").replace('"', '\\"')
-    return f'{name}="{value}"'
-
-
-FORMS = {"table": table, "json": as_json, "prom": prom}
+FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
+    "table": table,
+    "wide": partial(table, wide=True),
+    "json": as_json,
+    "prom": prom,
+}

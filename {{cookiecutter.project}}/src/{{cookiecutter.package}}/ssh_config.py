@@ -72,7 +72,7 @@ def _parsed(names: list[str], file: Path) -> dict[str, Section]:
             int(found.get("port", 22))
             listed = {key: [v] if isinstance(v, str) else v for key, v in found.items()}
             sections[name] = _WITHOUT_SSH | listed
-    except (paramiko.SSHException, ValueError) as error:
+    except (paramiko.SSHException, ValueError, ImportError) as error:
         raise UsageError(f"{file}: expected ssh_config: {error}") from None
     return sections
 

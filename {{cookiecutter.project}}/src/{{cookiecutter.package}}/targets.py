@@ -10,20 +10,11 @@ from pathlib import Path
 
 from . import hostkeys, ssh_config
 from .inventory import Entries, Entry
-from .keys import KeyFile, usable
+from .keys import usable
 
 # Settings that are used for the login, so netmiko does not get them.
-_OURS = {
-    "host",
-    "port",
-    "username",
-    "password",
-    "device_type",
-    "key_file",
-    "use_keys",
-    "passphrase",
-}
-_OURS |= {"pkey", "allow_agent", "ssh_config_file", "sock", "session_timeout"}
+_OURS = {"host", "port", "username", "password", "device_type", "key_file", "use_keys", "pkey"}
+_OURS |= {"passphrase", "allow_agent", "ssh_config_file", "sock", "session_timeout"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,67 +28,86 @@ class Target:
     port: int = 22
     device_type: str = "linux"
     password: str | None = field(default=None, repr=False)
-    keys: tuple[KeyFile, ...] = ()
+    keys: tuple[str, ...] = ()
+    passphrase: str | None = field(default=None, repr=False)
+    certificates: tuple[str, ...] = ()
     identities_only: bool = False
     proxy: str = ""
     settings: Entry = field(default_factory=dict, repr=False)
 
     def masked(self, text: str) -> str:
         """Return a text without secrets. Up to five characters would mask ordinary words."""
-        secrets = [self.password, self.settings.get("secret"), *(k.passphrase for k in self.keys)]
-        for secret in secrets:
+        for secret in (self.password, self.passphrase, self.settings.get("secret")):
             text = text.replace(secret, "***") if secret and len(secret) > 5 else text
         return text
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the command line says of all hosts. `defaults` are for entries that do not say."""
+def resolve(
+    entries: Entries,
+    defaults: Entry | None = None,
+    config: str | None = None,
+    known_hosts: str | None = None,
+    accept_new: bool = False,
+) -> list[Target]:
+    """Return a target for each entry: what it says goes before `defaults`, they before ssh_config.
 
-    defaults: Entry = field(default_factory=dict, repr=False)
-    ssh_config: str | None = None
-    known_hosts: str | None = None
-    accept_new: bool = False
-
-
-def resolve(entries: Entries, options: Options | None = None) -> list[Target]:
-    """Return one target for each entry: what it says goes before options, they before ssh_config.
-
-    Reads and decrypts every key, so that what is wrong with one is said before any host is
-    asked. Raises UsageError and OSError.
+    `config` and `known_hosts` are files instead of ssh's own. Reads and decrypts every key, so
+    that what is wrong with one is said before any host is asked. Raises UsageError and OSError.
     """
-    options = options or Options()
-    hosts = [entry["host"] for entry in entries.values()]
-    sections = ssh_config.lookup(hosts, options.ssh_config)
+    strict = "accept-new" if accept_new else "yes"
+    ssh = [
+        "ssh",
+        *ssh_config.option(config),
+        "-oBatchMode=yes",
+        f"-oStrictHostKeyChecking={strict}",
+    ]
+    if known_hosts:
+        ssh.append(f"-oUserKnownHostsFile={known_hosts}")
+    sections = ssh_config.lookup((entry["host"] for entry in entries.values()), config)
     return [
-        _target(name, options.defaults | entry, sections[entry["host"]], options)
+        _target(
+            name, (defaults or {}) | entry, sections[entry["host"]], known_hosts, accept_new, ssh
+        )
         for name, entry in entries.items()
     ]
 
 
-def _target(name: str, entry: Entry, section: ssh_config.Section, options: Options) -> Target:
+def _target(
+    name: str,
+    entry: Entry,
+    section: ssh_config.Section,
+    known_hosts: str | None,
+    accept_new: bool,
+    ssh: list[str],
+) -> Target:
     first = functools.partial(ssh_config.first, section)
     host, port = first("hostname", entry["host"]), int(entry.get("port") or first("port", "22"))
     user, me = str(entry.get("username") or first("user", getpass.getuser())), getpass.getuser()
     tokens = {"%": "%", "h": host, "n": entry["host"], "p": str(port), "r": user, "u": me}
-    path = functools.partial(_path, tokens | {"d": str(Path.home())})
+
+    def paths(files: list[str]) -> tuple[str, ...]:
+        home = tokens | {"d": str(Path.home())}
+        return tuple(str(Path(_expanded(home, file)).expanduser()) for file in files)
+
     files = f"{first('userknownhostsfile')} {first('globalknownhostsfile')}".split()
-    known = tuple(map(path, [options.known_hosts] if options.known_hosts else files))
+    known = paths([known_hosts] if known_hosts else files)
     key, password, phrase = map(entry.get, ("key_file", "password", "passphrase"))
     names = [key] if key else section.get("identityfile", [])
     address = host if port == 22 else f"[{host}]:{port}"
     proxy = _expanded(tokens, first("proxycommand"), shlex.quote)
     if jumps := first("proxyjump"):
-        proxy = _jump(jumps, host, port, options, known)
+        proxy = _jump(ssh, jumps, f"[{host}]:{port}")
     return Target(
         name=name,
         host=host,
         port=port,
         username=user,
         device_type=entry.get("device_type", "linux").removesuffix("_ssh"),
-        trust=hostkeys.trust(known, first("hostkeyalias", address), options.accept_new),
-        password=None if password is None else str(password),
-        keys=usable(tuple(KeyFile(path(file), phrase) for file in names), named=bool(key)),
+        trust=hostkeys.trust(known, first("hostkeyalias", address), accept_new),
+        password=str(password) if password else None,
+        keys=usable(paths(names), phrase, named=bool(key)),
+        passphrase=phrase,
+        certificates=paths(section.get("certificatefile", [])),
         identities_only=bool(key) or first("identitiesonly") == "yes",
         proxy=proxy,
         settings={key: value for key, value in entry.items() if key not in _OURS},
@@ -109,18 +119,11 @@ def _expanded(tokens: dict[str, str], text: str, quote: Callable[[str], str] = s
     return re.sub("%([%a-z])", lambda found: quote(tokens.get(found[1], found[0])), text)
 
 
-def _path(tokens: dict[str, str], text: str) -> str:
-    return str(Path(_expanded(tokens, text)).expanduser())
-
-
-def _jump(jumps: str, host: str, port: int, options: Options, known: tuple[str, ...]) -> str:
+def _jump(ssh: list[str], jumps: str, to: str) -> str:
     """Return the ssh command that goes through ProxyJump. It asks nothing, so keys must do."""
-    *first, last = jumps.split(",")
-    strict = "accept-new" if options.accept_new else "yes"
-    command = ["ssh", *ssh_config.option(options.ssh_config), "-oBatchMode=yes"]
-    command += [f"-oStrictHostKeyChecking={strict}", f"-oUserKnownHostsFile={' '.join(known)}"]
-    command += ["-W", f"[{host}]:{port}", *(["-J", ",".join(first)] if first else [])]
+    *before, last = jumps.split(",")
     user, at, address = last.removeprefix("ssh://").rpartition("@")
     if address.count(":") > 1 and not address.startswith("["):
         address = f"[{address}]"
-    return shlex.join([*command, f"ssh://{user}{at}{address}"])
+    through = ["-J", ",".join(before)] if before else []
+    return shlex.join([*ssh, "-W", to, *through, f"ssh://{user}{at}{address}"])
