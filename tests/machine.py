@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -69,6 +72,29 @@ class Machine:
         program = Path(sys.executable).with_name("cookiecutter")
         words = [f"{name}={value}" for name, value in chosen.items()]
         return self.run(program, "--no-input", self.template, *words, cwd=folder)
+
+
+class Here(Machine):
+    """A machine on which `lock`, `add` and `remove` run in the process of the tests, one after the
+    other: to load conda-lock takes a second of CPU, which is most of what they take."""
+
+    def condaw(self, project: Path, *arguments: str, **extra: str) -> Result:
+        if arguments[0] not in ("lock", "add", "remove"):
+            return super().condaw(project, *arguments, **extra)
+        import truststore
+        from condaw.base.project import Project
+        from condaw.commands import main
+
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, {**self.env, **extra}, clear=True),
+            mock.patch.object(Project.__init__, "__defaults__", (project,)),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = main(arguments)
+        truststore.extract_from_ssl()  # where a solve has put it
+        return Result(arguments, code, out.getvalue(), err.getvalue())
 
 
 @dataclass(frozen=True)

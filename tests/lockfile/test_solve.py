@@ -8,13 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 import yaml
-from machine import ROOT, Machine
+from machine import ROOT, Here, Machine
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pins import UNUSED, names
@@ -27,6 +26,7 @@ CHECK_INPUT_HASH = (
     *("--pypi_to_conda_lookup_file", "condaw/lockfile/pypi-names.json"),
 )
 OFFLINE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:1")
+OFFLINE["NO_PROXY"] = "127.0.0.1"
 
 
 class Channel:
@@ -80,7 +80,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, template: Path) -> tuple[Pat
     home.mkdir()
     shutil.copytree(ROOT / "{{cookiecutter.project}}" / "condaw", project / "condaw")
     environment(project, channel, "app", "tool")
-    return folder, lock(project, Machine(home, folder / "cache", template, OFFLINE))
+    return folder, lock(project, Here(home, folder / "cache", template, OFFLINE))
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def channel(project: Path) -> Channel:
 @pytest.fixture
 def machine(machine: Machine, tmp_path: Path) -> Machine:
     """A machine without any network and with a cache of its own."""
-    return replace(machine, cache=tmp_path / "cache", extra=OFFLINE)
+    return Here(machine.home, tmp_path / "cache", machine.template, OFFLINE)
 
 
 def environment(
@@ -373,21 +373,20 @@ def test_an_own_channel_is_solved_when_the_project_is_generated(
 ) -> None:
     """Only for the platforms that it has, and pinned to what all of them have."""
     own = Channel(tmp_path / "own")
-    own.add("cryptography", "48.0")
-    own.add("pyyaml", "6.0.3", on=["win-64"])
-    for name in ("bcrypt", "pip", "pynacl", "pyyaml", "rich", "pytest", "ruff"):
-        own.add(name, "6.0.2" if name == "pyyaml" else "26.0")
-    online = replace(machine, extra={})
-    baked = online.bake(tmp_path, project="demo", channel=str(own.folder), python="3.13")
+    own.add("pytest", "6.0.3", on=["win-64"])
+    for name in ("pip", "pytest", "ruff"):
+        own.add(name, "6.0.2" if name == "pytest" else "26.0")
+    answers = {"channel": str(own.folder), "python": "3.13", "sample": "none"}
+    baked = machine.bake(tmp_path, project="demo", **answers)
     assert baked.returncode == 0, baked.stderr
-    done = online.condaw(tmp_path / "demo", "lock", "--pin")
+    done = machine.condaw(tmp_path / "demo", "lock", "--pin")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "demo" / "environment.yml").read_text()
     assert f'channels:\n  - "{own.folder}"\n' in text
     assert "platforms:\n  - linux-64\n  - win-64\ndependencies:" in text
-    assert "- python==3.13.1\n" in text and "- pyyaml==6.0.2\n" in text
+    assert "- python==3.13.1\n" in text and "- pytest==6.0.2\n" in text
     locked = (tmp_path / "demo" / "conda-lock.yml").read_text()
-    assert f"{own.folder.as_uri()}/win-64/pyyaml-6.0.2-h1_0.conda" in locked
+    assert f"{own.folder.as_uri()}/win-64/pytest-6.0.2-h1_0.conda" in locked
 
 
 def test_a_draft_that_a_killed_run_has_left_is_gone_after_the_next(
