@@ -84,7 +84,6 @@ class Stage:
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
             "COLUMNS": "100",
-            "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
             "PIP_ROOT_USER_ACTION": "ignore",
             "MATURIN_NO_INSTALL_RUST": "1",  # else a build downloads a compiler
             **self.extra,

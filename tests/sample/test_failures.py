@@ -9,10 +9,10 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
+from typing import Any
 
 import pytest
-from ssh_servers import Home, Sshd, free_port
+from ssh_servers import Home, Result, Sshd, free_port
 
 BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
 Start = Callable[..., Sshd]
@@ -76,103 +76,109 @@ def hang_up(connection: socket.socket, over: threading.Event) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize(
-    ("act", "kinds"),
-    [
-        (silent, {"timeout"}),
-        (banner_only, {"timeout"}),
-        (dribble, {"timeout", "no-ssh"}),
-        (garbage, {"timeout", "no-ssh"}),
-        (web_server, {"no-ssh"}),
-        (telnet, {"no-ssh"}),
-        (hang_up, {"no-ssh"}),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-def test_a_server_that_is_none_gets_its_row_in_time(
-    home: Home, listen: Callable[..., int], act: object, kinds: set[str]
-) -> None:
-    result = home.ssh_uptime(f"127.0.0.1:{listen(act)}", "-t", "2", "-o", "json")
-
-    (row,) = result.rows.values()
-    assert row["error"] in kinds, row
-    assert row["elapsed"] <= 4
-    assert (result.code, result.err) == (1, "")
+NO_SSH: dict[Callable[[socket.socket, threading.Event], None], set[str]] = {
+    silent: {"timeout"},
+    banner_only: {"timeout"},
+    dribble: {"timeout", "no-ssh"},
+    garbage: {"timeout", "no-ssh"},
+    web_server: {"no-ssh"},
+    telnet: {"no-ssh"},
+    hang_up: {"no-ssh"},
+}
 
 
-@pytest.mark.parametrize(
-    ("script", "kind", "said"),
-    [
-        ("sleep 60", "timeout", "no answer in time"),
-        ("exit 3", "parse", "answered ''"),
-        ("echo sh: uptime: not found; exit 127", "parse", "sh: uptime: not found"),
-        (
-            "echo; echo Your password has expired. >&2; exit 1",
-            "parse",
-            "Your password has expired.",
-        ),
-        ("echo up; kill -9 $PPID; sleep 60", "command", "broke off"),
-        ("yes", "parse", "without end"),
-    ],
-    ids=["hangs", "exits", "unknown command", "expired", "breaks off", "endless"],
-)
-def test_a_command_that_goes_wrong_on_unix_gets_its_row(
-    sshd: Start, home: Home, tmp_path: Path, script: str, kind: str, said: str
-) -> None:
-    (tmp_path / "script").write_text(script)
-    server = sshd(f"ForceCommand exec sh {tmp_path}/script")
-    home.known_hosts(server.line())
+def summed_up(result: Result) -> bool:
+    """Whether nothing is said beside the rows but how many failed."""
+    return all(line.startswith("0 of ") for line in result.err.splitlines())
 
-    result = home.ssh_uptime(
-        f"127.0.0.1:{server.port}", "--key", server.key, "-t", "5", "-o", "json"
+
+def test_a_server_that_is_none_gets_its_row_in_time(home: Home, listen: Callable[..., int]) -> None:
+    servers = {f"127.0.0.1:{listen(act)}": act for act in NO_SSH}
+
+    result = home.ssh_uptime(*servers, "-t", "2", "-o", "json")
+
+    for name, row in result.rows.items():
+        act = servers.pop(name)
+        assert row["error"] in NO_SSH[act], (act, row)
+        assert row["elapsed"] <= 4
+    assert (servers, result.code, summed_up(result)) == ({}, 1, True)
+
+
+HANG = {"hangs", "no prompt", "deaf prompt", "hangs in output"}
+
+
+def rows(
+    scripts: dict[str, str], sshd: Start, home: Home, device_type: str, timeout: str
+) -> dict[str, dict[str, Any]]:
+    """The rows of hosts that run these scripts in place of a shell. All are asked at once, but
+    those that HANG: they alone take all the time that they have, so it is short."""
+    found: dict[str, dict[str, Any]] = {}
+    for names, limit in ((scripts.keys() & HANG, timeout), (scripts.keys() - HANG, "60")):
+        hosts, known = dict[str, dict[str, Any]](), ""
+        for name in names:
+            file = home.path / f"script{len(hosts)}"
+            file.write_text(f"{scripts[name]}\n")
+            server = sshd(f"ForceCommand exec sh {file}")
+            known += server.line()
+            hosts[name] = {"host": "127.0.0.1", "port": server.port, "key_file": str(server.key)}
+        home.known_hosts(known)
+        (home.path / "hosts.yml").write_text(json.dumps(hosts))
+        asked = ("-i", "hosts.yml", "--device-type", device_type, "-t", limit)
+        result = home.ssh_uptime(*asked, "-o", "json")
+        assert summed_up(result), result.err
+        found |= result.rows
+    return found
+
+
+# What a host does, what that is called, and what is said of it.
+UNIX = {
+    "hangs": ("sleep 60", "timeout", "no answer in time"),
+    "exits": ("exit 3", "parse", "answered ''"),
+    "unknown command": ("echo sh: uptime: not found; exit 127", "parse", "uptime: not found"),
+    "expired": ("echo; echo Password has expired. >&2; exit 1", "parse", "Password has expired."),
+    "breaks off": ("echo up; kill -9 $PPID; sleep 60", "command", "broke off"),
+    "does not end": ("yes", "parse", "without end"),
+}
+
+
+def test_a_command_that_goes_wrong_on_unix_gets_its_row(sshd: Start, home: Home) -> None:
+    found = rows({name: script for name, (script, _, _) in UNIX.items()}, sshd, home, "linux", "5")
+    for name, (_, kind, said) in UNIX.items():
+        assert (found[name]["error"], said in found[name]["detail"]) == (kind, True), found[name]
+
+
+def answering(version: str) -> str:
+    """A device with a prompt that works, and this for an answer to `show version`."""
+    return (
+        f'printf \'x# \'; while read l; do [ "${{l%version}}" != "$l" ] && {{ {version}; }}; '
+        "printf 'x# '; done"
     )
 
-    (row,) = result.rows.values()
-    assert row["error"] == kind, row
-    assert said in row["detail"]
-    assert result.err == ""
+
+DEVICE = {
+    "no prompt": ("sleep 60", "no-prompt"),
+    "deaf prompt": ("printf '$ '; sleep 60", "no-prompt"),
+    "exits": ("echo This account is not available.; exit 3", "no-prompt"),
+    # The terminal's echo of what netmiko types comes last.
+    "exits after an echo": (
+        "stty -echo; read blank; read width; echo $width; echo This account is not available.; "
+        "read length; echo $length; exit 3",
+        "no-prompt",
+    ),
+    "hangs in output": (answering("echo up; sleep 60"), "timeout"),
+    "breaks off": (answering("echo up; exit"), "command"),
+    "unknown command": (answering('echo "% Invalid input"'), "parse"),
+    "endless output": (answering("yes"), "parse"),
+}
 
 
-@pytest.mark.parametrize(
-    ("script", "kind"),
-    [
-        ("sleep 60", "no-prompt"),
-        ("printf '$ '; sleep 60", "no-prompt"),
-        ("echo This account is not available.; exit 3", "no-prompt"),
-        # The terminal's echo of what netmiko types comes last.
-        ("stty -echo; read blank; read width; echo $width; echo This account is not available.; "
-         "read length; echo $length; exit 3", "no-prompt"),
-        # A prompt that works, then a command that never ends, or breaks off.
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo up; "
-         "sleep 60; }; printf 'x# '; done", "timeout"),
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { echo up; "
-         "exit; }; printf 'x# '; done", "command"),
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { "
-         "echo \"% Invalid input\"; }; printf 'x# '; done", "parse"),
-        ("printf 'x# '; while read l; do [ \"${l%version}\" != \"$l\" ] && { yes; }; "
-         "printf 'x# '; done", "parse"),
-    ],
-    ids=["no prompt", "deaf prompt", "exits", "exits after an echo", "hangs in output",
-         "breaks off", "unknown command", "endless output"],
-)  # fmt: skip
-def test_a_session_that_goes_wrong_on_a_device_gets_its_row(
-    sshd: Start, home: Home, tmp_path: Path, script: str, kind: str
-) -> None:
-    shell = tmp_path / "shell"
-    shell.write_text(f"{script}\n")
-    server = sshd(f"ForceCommand sh {shell}")
-    home.known_hosts(server.line())
-
-    result = home.ssh_uptime(
-        f"127.0.0.1:{server.port}", "--device-type", "cisco_ios", "--key", server.key,
-        "-t", "8", "-o", "json",
-    )  # fmt: skip
-
-    (row,) = result.rows.values()
-    assert row["error"] == kind, row
-    if "available" in script:
-        assert "This account is not available." in row["detail"]
-    assert result.err == ""
+def test_a_session_that_goes_wrong_on_a_device_gets_its_row(sshd: Start, home: Home) -> None:
+    scripts = {name: script for name, (script, _) in DEVICE.items()}
+    found = rows(scripts, sshd, home, "cisco_ios", "8")
+    for name, (_, kind) in DEVICE.items():
+        assert found[name]["error"] == kind, found[name]
+    for name in ("exits", "exits after an echo"):
+        assert "This account is not available." in found[name]["detail"]
 
 
 def test_a_stopped_server_costs_the_timeout_and_no_more(home: Home) -> None:
