@@ -23,8 +23,7 @@ def copy(own: Path, generated: Path) -> None:
     fresh = pins(own)
     for path in generated.glob("*"):
         text = path.read_text(encoding="utf-8")
-        for name, pin in pins(generated).items():
-            text = text.replace(f"{name}@{pin}", f"{name}@{fresh.get(name, pin)}")
+        text = USES.sub(lambda found: f"uses: {found[1]}@{fresh.get(found[1], found[2])}", text)
         path.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -105,13 +105,13 @@ def test_what_can_be_locked_is_read_with_its_place(tmp_path: Path) -> None:
         f"    - b @ https://files.example/b-1-py3-none-any.whl#sha256={'0' * 64}\n  - pip:\n"
     )
     found = environment_yml.entries(project(tmp_path, text))
-    assert [(e.manager, e.name, e.everywhere) for e in found] == [
-        ("conda", "python", True),
-        ("conda", "rich", True),
-        ("conda", "pywin32", False),
-        ("pip", "net-miko", True),
-        ("pip", "a", True),
-        ("pip", "b", True),
+    assert [(e.manager, e.name, e.selector) for e in found] == [
+        ("conda", "python", ""),
+        ("conda", "rich", ""),
+        ("conda", "pywin32", "win"),
+        ("pip", "net-miko", ""),
+        ("pip", "a", ""),
+        ("pip", "b", ""),
     ]
     assert [text[e.start : e.end].strip("'") for e in found] == [e.spec for e in found]
 

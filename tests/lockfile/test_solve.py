@@ -291,15 +291,45 @@ def test_a_channel_that_is_gone_is_named(project: Path, channel: Channel, machin
 def test_a_change_of_environment_yml_makes_the_lock_stale_for_conda_lock_too(
     project: Path, channel: Channel, machine: Machine, tmp_path: Path
 ) -> None:
-    environment(project, channel, "app", "tool >=1")
+    environment(project, channel, "app")
     done = machine.condaw(project, "lock", "--check")
     assert done.returncode == 1
-    assert "lock-stale: linux-64: conda-lock.yml was made from another" in done.stderr
+    for name in PLATFORMS:
+        assert f"lock-stale: {name}: tool is locked, and nothing asks for it" in done.stderr
     stub = tmp_path / "conda"
     stub.write_text("#!/bin/sh\necho conda 26.0\n")
     stub.chmod(0o755)
     theirs = machine.run(*CHECK_INPUT_HASH, "--conda", stub, cwd=project)
     assert "Failed to parse json" in theirs.stderr, theirs.stderr  # it goes on to solve
+
+
+def test_check_judges_each_platform_by_what_is_for_it_and_needs_no_conda_lock(
+    project: Path, channel: Channel, machine: Machine, tmp_path: Path
+) -> None:
+    def check() -> list[str]:
+        done = machine.condaw(project, "lock", "--check")
+        findings = [line for line in done.stderr.splitlines() if "lock-stale" in line]
+        assert (done.returncode, bool(findings)) in ((0, False), (1, True)), done.stderr
+        return [line.partition("lock-stale: ")[2].partition("; run:")[0] for line in findings]
+
+    # With another pin, nothing that is installed counts as conda-lock.
+    pins = project / "condaw" / "relock.txt"
+    pins.write_text(pins.read_text().replace("conda-lock==", "conda-lock==99."))
+    assert check() == []
+    source = project / "environment.yml"
+    lines = ["  - python", "  - app >=1", "  - tool", "  - more # [win]"]
+    lines += [
+        "  - pip:",
+        "    - some ; sys_platform == 'linux'",
+        "    - old ; python_version < '3'",
+    ]
+    head = source.read_text().partition("dependencies:")[0]
+    source.write_text("\n".join([f"{head}dependencies:", *lines, ""]))
+    more = "environment.yml asks for more, which is not locked"
+    some = "environment.yml asks for some ; sys_platform == 'linux', which is not locked"
+    assert check() == [f"linux-64: {some}", f"win-64: {more}"]
+    source.write_text(source.read_text().replace("channels: [", "channels: [conda-forge, "))
+    assert check()[0] == "conda-lock.yml was made from another environment.yml: the channels differ"
 
 
 def test_create_and_check_refuse_the_same_in_the_same_words(

@@ -196,14 +196,17 @@ def do_lock(options: argparse.Namespace) -> int:
     """Solve environment.yml into conda-lock.yml, or check that the lock is fresh."""
     if (options.check, options.pin or options.upgrade, bool(options.update)).count(True) > 1:
         _parser().error("lock: use only one of --check, --update, and --upgrade or --pin")
-    project = _with_engine(relock=True)
-    from condaw.environment.findings import Finding, Kind
+    project = _with_engine(relock=not options.check)
+    if options.check:
+        from condaw.environment.findings import Finding, Kind
+        from condaw.lockfile import satisfies
+
+        step = "run: python -m condaw lock"
+        texts = [f"{text}; {step}" for text in satisfies.stale(project)]
+        findings = [Finding(Kind.LOCK_STALE, text) for text in texts]
+        return _report(findings, "conda-lock.yml is fresh: it has what environment.yml asks for")
     from condaw.lockfile import edit, solve
 
-    if options.check:
-        step = "run: python -m condaw lock"
-        findings = [Finding(Kind.LOCK_STALE, f"{text}; {step}") for text in solve.stale(project)]
-        return _report(findings, "conda-lock.yml is fresh: it was made from this environment.yml")
     if options.pin:
         changes = edit.upgrade(project) if options.upgrade else edit.pin(project)
     else:

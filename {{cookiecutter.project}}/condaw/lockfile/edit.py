@@ -117,7 +117,7 @@ def _settled(
         draft.environment_yml.write_bytes(text.encode())
         if before:
             shutil.copyfile(project.lock_file, draft.lock_file)
-        entries = [e for e in environment_yml.entries(draft) if e.everywhere and chosen(e)]
+        entries = [e for e in environment_yml.entries(draft) if not e.selector and chosen(e)]
         versions = _solved(draft, text, entries, limited)
         specs = {entry: _exact(entry, version) for entry, version in versions.items()}
         draft.environment_yml.write_bytes(_replaced(text, specs).encode())

@@ -15,7 +15,7 @@ from condaw.base.errors import CannotError
 from condaw.base.project import Project
 from condaw.lockfile.rules import CONDA_NAME, url_faults
 
-SELECTOR = re.compile(r"#.*\[[^\[\]]+\]")
+SELECTOR = re.compile(r"#.*\[([^\[\]]+)\]")
 """What makes a line one for some platforms only, such as `- pywin32 # [win]` (conda-lock's)."""
 WHEEL = re.compile(r"https://\S+\.whl#sha256=\S+")
 EXPECTED = {
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     manager: str  # `conda` or `pip`
     name: str  # in lower case; of PyPI, as PyPI normalises it
     spec: str
-    everywhere: bool  # whether it is for all platforms
+    selector: str  # `win` of a line that is for some platforms only; else empty
     start: int  # of its text, in characters
     end: int
 
@@ -50,17 +50,33 @@ def channel_urls(project: Project) -> list[str]:
     return [str(channel.base_url).rstrip("/") for channel in named]
 
 
+def made_for(project: Project) -> tuple[list[str], list[str]]:
+    """Return the channels and the platforms as they are written; platforms may be missing."""
+    _, nodes = read(project)
+    channels = [str(node.value) for node in items(nodes, "channels", "[conda-forge]")]
+    platforms = items({"platforms": yaml.SequenceNode("", []), **nodes}, "platforms", "[linux-64]")
+    return [n for n in channels if n != "nodefaults"], [str(node.value) for node in platforms]
+
+
 def entries(project: Project) -> list[Entry]:
     """Return the direct dependencies. Raises CannotError for the first that cannot be locked."""
     text, nodes = read(project)
     found: list[Entry] = []
     for manager, node in _dependencies(items(nodes, "dependencies", "[python=3.13]")):
         line = text[text.rfind("\n", 0, node.start_mark.index) + 1 :].partition("\n")[0]
-        name, everywhere = _name(manager, node), not SELECTOR.search(line)
-        if everywhere and any(e.everywhere and e[:2] == (manager, name) for e in found):
+        name, selected = _name(manager, node), SELECTOR.search(line)
+        selector = selected[1] if selected else ""
+        if not selector and (manager, name, "") in {(e.manager, e.name, e.selector) for e in found}:
             raise _unexpected(node, "each package only once")
-        found.append(Entry(manager, name, node.value, everywhere, *span(node)))
+        found.append(Entry(manager, name, node.value, selector, *span(node)))
     return found
+
+
+def is_for(entry: Entry, platform: str) -> bool:
+    """Return whether a line is for `platform`: by its selector, one of those of conda-lock."""
+    system, _, machine = platform.partition("-")
+    family = "win" if system == "win" else "unix"
+    return entry.selector in ("", system, family, f"{system}64" if machine == "64" else machine)
 
 
 def variables(project: Project) -> dict[str, str]:

@@ -33,9 +33,12 @@ def locked_packages(project: Project, platform: str | None = None) -> list[Packa
     return read(project.lock_file, platform or this_platform(), urls)
 
 
-def platforms(project: Project) -> list[str]:
-    """Return the platforms that the project's lock is for."""
-    return list(_load(project.lock_file)[0]["metadata"]["platforms"])
+def made_for(project: Project) -> tuple[list[str], list[str]]:
+    """Return the channels that the project's lock is from, and its platforms."""
+    metadata = _load(project.lock_file)[0]["metadata"]
+    channels = metadata.get("channels") or ()
+    urls = [str(each.get("url")) for each in channels if isinstance(each, dict)]
+    return urls, metadata["platforms"]
 
 
 def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:

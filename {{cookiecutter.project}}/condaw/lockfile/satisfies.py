@@ -1,4 +1,4 @@
-"""Whether a lock satisfies environment.yml and this machine, judged without conda-lock."""
+"""Whether a lock is what environment.yml asks for, and fits this machine: without conda-lock."""
 
 import contextlib
 from collections import defaultdict
@@ -12,20 +12,20 @@ from rattler import VersionSpec, VirtualPackage
 from condaw.base import layout
 from condaw.base.errors import CannotError
 from condaw.base.project import Project, table
-from condaw.lockfile import environment_yml
+from condaw.lockfile import environment_yml, reader
 from condaw.lockfile.package import Package
 from condaw.lockfile.rules import on_pypi
 
+OTHER = "conda-lock.yml was made from another environment.yml"
 SYSTEM = ("__glibc", "__osx", "__win", "__linux")
 """Without these a program does not start. A missing `__cuda` only makes some slower."""
 
 
 def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
-    """Return a sentence for each direct dependency that `packages` do not satisfy, of
-    environment.yml and of pyproject.toml. Reports what is certain, and no more: lines for some
-    platforms only (`# [win]`), markers and URLs are left to `lock --check`, and so are packages
-    that are no longer asked for."""
-    entries = [entry for entry in environment_yml.entries(project) if entry.everywhere]
+    """Return a sentence for each direct dependency that `packages`, of one platform, do not
+    satisfy: of environment.yml and of pyproject.toml."""
+    entries = environment_yml.entries(project)
+    entries = [each for each in entries if environment_yml.is_for(each, packages[0].platform)]
     conda = [entry.spec for entry in entries if entry.manager == "conda"]
     sentences = [text for spec in conda for text in _conda(spec, packages)]
     provided: dict[str, list[Package]] = defaultdict(list)
@@ -34,7 +34,33 @@ def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
             provided[canonicalize_name(name)].append(package)
     pypi = [(layout.ENVIRONMENT, entry.spec) for entry in entries if entry.manager == "pip"]
     pypi += [(layout.PYPROJECT, str(line)) for line in own(project)]
-    return sentences + [text for file, line in pypi for text in _pypi(file, line, provided)]
+    here = _markers(packages)
+    return sentences + [text for file, line in pypi for text in _pypi(file, line, provided, here)]
+
+
+def unmet_anywhere(project: Project, locked: Mapping[str, Sequence[Package]]) -> list[str]:
+    """Return what `create` would refuse of what is `locked` for each platform."""
+    texts = {name: unmet(project, packages) for name, packages in locked.items()}
+    return [f"{name}: {text}" for name, sentences in texts.items() for text in sentences]
+
+
+def stale(project: Project) -> list[str]:
+    """Return a sentence for each reason why the lock is not what environment.yml asks for, on any
+    of its platforms: what `create` would refuse, and what nothing asks for."""
+    channels, platforms = reader.made_for(project)
+    own_channels, own_platforms = environment_yml.made_for(project)
+    others = {*platforms} ^ {*(own_platforms or platforms)}
+    sentences = [f"{name}: {OTHER}" for name in sorted(others)]
+    if channels != own_channels:
+        sentences.append(f"{OTHER}: the channels differ")
+    locked = {name: reader.locked_packages(project, name) for name in platforms}
+    sentences += unmet_anywhere(project, locked)
+    asked = {str(canonicalize_name(each.name)) for each in environment_yml.entries(project)}
+    for name, packages in locked.items():
+        needed = _needed(packages, {"pip", *asked})  # conda-lock adds it to a list of PyPI's
+        extra = sorted(package.name for package in packages if package not in needed)
+        sentences += [f"{name}: {each} is locked, and nothing asks for it" for each in extra]
+    return sentences
 
 
 def own(project: Project) -> list[Requirement]:
@@ -69,9 +95,13 @@ def without(project: Project, packages: Sequence[Package], groups: Sequence[str]
         cause = f"pyproject.toml has no dependency group {unknown[0]}"
         raise CannotError(cause, "name one of [dependency-groups], or add it")
     lines = [Requirement(str(line)) for group in groups for line in known[group]]
-    asked = {canonicalize_name(entry.name) for entry in environment_yml.entries(project)}
-    needed = asked - {canonicalize_name(line.name) for line in lines}
-    left, kept = list(packages), []
+    asked = {str(canonicalize_name(each.name)) for each in environment_yml.entries(project)}
+    return _needed(packages, asked - {canonicalize_name(line.name) for line in lines})
+
+
+def _needed(packages: Sequence[Package], names: set[str]) -> list[Package]:
+    """Return the packages of these names, and what they need."""
+    needed, left, kept = set(names), list(packages), list[Package]()
     while found := [p for p in left if needed & {*on_pypi([p.name]), canonicalize_name(p.name)}]:
         kept += found
         left = [package for package in left if package not in found]
@@ -81,7 +111,7 @@ def without(project: Project, packages: Sequence[Package], groups: Sequence[str]
 
 def requested(project: Project) -> dict[str, str]:
     """Return the conda specs of environment.yml, by the name of the package."""
-    found = [entry for entry in environment_yml.entries(project) if entry.everywhere]
+    found = [entry for entry in environment_yml.entries(project) if not entry.selector]
     return {entry.name: entry.spec for entry in found if entry.manager == "conda"}
 
 
@@ -92,15 +122,34 @@ def _conda(spec: str, packages: Sequence[Package]) -> Iterator[str]:
         yield _sentence(layout.ENVIRONMENT, spec, found)
 
 
-def _pypi(file: str, line: str, provided: Mapping[str, Sequence[Package]]) -> Iterator[str]:
+def _pypi(
+    file: str, line: str, provided: Mapping[str, Sequence[Package]], here: dict[str, str]
+) -> Iterator[str]:
     try:
         wanted = Requirement(line.partition(" --hash=")[0])
         found = provided.get(canonicalize_name(wanted.name), ())
         fits = any(wanted.specifier.contains(p.version, prereleases=True) for p in found)
     except (InvalidRequirement, InvalidVersion):  # conda has versions that PyPI has not
         return
-    if not (fits or wanted.marker or wanted.url):
+    if wanted.url:
+        fits = any(wanted.url.endswith(package.sha256) for package in found)
+    if not fits and (not wanted.marker or wanted.marker.evaluate(here)):
         yield _sentence(file, line, found)
+
+
+def _markers(packages: Sequence[Package]) -> dict[str, str]:
+    """Return what markers are compared with on the platform of `packages` (PEP 508)."""
+    system, _, machine = packages[0].platform.partition("-")
+    machine = {"64": "AMD64" if system == "win" else "x86_64"}.get(machine, machine)
+    python = next(package.version for package in packages if package.name == "python")
+    return {
+        "os_name": "nt" if system == "win" else "posix",
+        "platform_machine": machine,
+        "platform_system": {"osx": "Darwin", "win": "Windows"}.get(system, "Linux"),
+        "python_full_version": python,
+        "python_version": ".".join(python.split(".")[:2]),
+        "sys_platform": {"osx": "darwin", "win": "win32"}.get(system, "linux"),
+    }
 
 
 def _sentence(file: str, spec: str, found: Sequence[Package]) -> str:

@@ -15,7 +15,7 @@ import truststore
 from conda_lock._vendor.poetry.repositories.exceptions import PackageNotFoundError
 from conda_lock._vendor.poetry.repositories.pypi_repository import PyPiRepository
 from conda_lock.conda_lock import create_lockfile_from_spec
-from conda_lock.content_hash import backwards_compatible_content_hashes, compute_content_hashes
+from conda_lock.content_hash import compute_content_hashes
 from conda_lock.lockfile import parse_conda_lock_file, write_conda_lock_file
 from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile, UpdateSpecification
 from conda_lock.models.lock_spec import LockSpecification
@@ -33,30 +33,7 @@ from condaw.lockfile.solver import Solver
 from condaw.network import pip_config
 
 UNCHANGED = "conda-lock.yml is as it was"
-OTHER = "conda-lock.yml was made from another environment.yml"
 logging.getLogger("conda_lock").setLevel(logging.ERROR)  # it tells which lines are for Windows
-
-
-def stale(project: Project) -> list[str]:
-    """Return a sentence for each reason why the lock is not what environment.yml asks for, on any
-    of its platforms: what `create` would refuse, else conda-lock's content hash. Does not solve."""
-    specification = _specification(project)
-    sentences = _unmet(project, project.lock_file, reader.platforms(project))
-    made_from = parse(project.lock_file).metadata.content_hash
-    with (virtual := default_virtual_package_repodata()):
-        for platform in specification.platforms:
-            hashes = backwards_compatible_content_hashes(specification, virtual, platform)
-            if made_from.get(platform) not in hashes:
-                sentences.append(f"{platform}: {OTHER}")
-    return sentences
-
-
-def _unmet(project: Project, lock_file: Path, platforms: Sequence[str]) -> list[str]:
-    """Return what `create` would refuse of `lock_file`, by platform. Raises LockError, as it."""
-    urls = environment_yml.channel_urls(project)
-    judged = {name: reader.read(lock_file, name, urls) for name in platforms}
-    texts = {name: satisfies.unmet(project, packages) for name, packages in judged.items()}
-    return [f"{name}: {text}" for name, sentences in texts.items() for text in sentences]
 
 
 def relock(project: Project, update: Sequence[str] = (), *, upgrade: bool = False) -> str:
@@ -180,7 +157,9 @@ def _write(project: Project, content: Lockfile) -> None:
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             write_conda_lock_file(content, draft, metadata_choices=None)
-        if unmet := _unmet(project, draft, content.metadata.platforms):
+        urls = environment_yml.channel_urls(project)
+        locked = {name: reader.read(draft, name, urls) for name in content.metadata.platforms}
+        if unmet := satisfies.unmet_anywhere(project, locked):
             raise CannotError("; ".join(unmet[:3]), f"correct environment.yml; {UNCHANGED}")
         draft.replace(project.lock_file)
     except reader.LockError as error:
