@@ -9,12 +9,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from getpass import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .failures import UsageError, plain
-
-if TYPE_CHECKING:  # the rest is imported where it is used: the help is fast
-    from .targets import Target
+from .failures import UsageError, plain  # the rest is imported where it is used: the help is fast
 
 FINE, SOME_FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
@@ -89,7 +86,7 @@ def _run(args: argparse.Namespace) -> int:
     return FINE if fine == len(rows) else SOME_FAILED
 
 
-def _targets(args: argparse.Namespace) -> "list[Target]":
+def _targets(args: argparse.Namespace) -> list[Any]:
     """Find what is wrong with the command line before any host is asked."""
     from . import inventory
     from .targets import resolve

@@ -99,13 +99,11 @@ class Connection:
         """Start a proxy command in a shell, as ssh does."""
         if os.name != "posix":
             raise Failure("config", "ProxyCommand and ProxyJump need Linux or macOS")
+        shell = [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {command}"]
         ours, theirs = socket.socketpair()
         with theirs:
-            shell, end = os.environ.get("SHELL") or "/bin/sh", theirs.fileno()
-            exec_it = [shell, "-c", f"exec {command}"]
-            self._proxy = subprocess.Popen(
-                exec_it, stdin=end, stdout=end, stderr=subprocess.DEVNULL
-            )
+            end = theirs.fileno()
+            self._proxy = subprocess.Popen(shell, stdin=end, stdout=end, stderr=subprocess.DEVNULL)
         return ours
 
 

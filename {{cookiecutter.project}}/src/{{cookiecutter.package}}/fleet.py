@@ -89,7 +89,12 @@ def collect(
             target, task = done.get(timeout=1)  # Windows cannot interrupt a longer wait
         except Empty:
             continue
-        row, account = _result(target, task), _account(target)
+        if error := task.exception():  # a process or a machine died, or misses a file
+            lost = f"the worker failed ({plain(str(error)) or type(error).__name__})"
+            row = _failed(target, "config", lost)
+        else:
+            row = task.result()
+        account = _account(target)
         running[account] -= 1
         refused[account] -= _LOGIN.get(row.error, 0)
         submit(account)
@@ -102,13 +107,6 @@ def collect(
 def _account(target: Target) -> object:
     """Return what a wrong password may lock; a wrong key locks nobody out."""
     return target.password and (target.username, target.password)
-
-
-def _result(target: Target, task: "Future[Row]") -> Row:
-    if error := task.exception():  # a process or a machine died, or misses a file
-        lost = f"the worker failed ({plain(str(error)) or type(error).__name__})"
-        return _failed(target, "config", lost)
-    return task.result()
 
 
 def _failed(target: Target, kind: str, detail: str) -> Row:
