@@ -21,14 +21,14 @@ BASE = Path(sys.base_prefix, "bin", "python3")
 
 
 @pytest.fixture(scope="session")
-def bundle(shared: Path, template: Path, locked: Path) -> Path:
-    """A bundle of the locked project, made with a home and a cache that later tests do not see."""
+def bundle(shared: Path, template: Path, small_locked: Path) -> Path:
+    """A bundle of the small project, made with a home and a cache that later tests do not see."""
     folder = shared / "bundle"
     with FileLock(shared / "bundle.lock"):
         if not folder.exists():
             (folder / "home").mkdir(parents=True)
             machine = Machine(folder / "home", shared / "cache", template)
-            made = machine.condaw(locked, "bundle", str(folder / "demo.bundle"))
+            made = machine.condaw(small_locked, "bundle", str(folder / "demo.bundle"))
             assert made.returncode == 0, made.stderr
     return folder / "demo.bundle"
 
@@ -48,10 +48,10 @@ def without_network(*command: str | Path) -> list[str | Path]:
 
 
 def test_an_environment_is_made_from_it_without_a_network(
-    project: Path, bundle: Path, far: Machine, tmp_path: Path
+    small: Path, bundle: Path, far: Machine, tmp_path: Path
 ) -> None:
-    harm.smoke(project, ["python", "-c", "import netmiko, cryptography"])
-    elsewhere = project.rename(tmp_path / "another place")
+    harm.smoke(small, ["python", "-c", "import iniconfig, textfsm"])
+    elsewhere = small.rename(tmp_path / "another place")
     done = far.run(
         *without_network(BASE, "-m", "condaw", "create", "--bundle", bundle), cwd=elsewhere
     )
@@ -76,33 +76,33 @@ def without_pip(tmp_path: Path) -> dict[str, str]:
 
 
 def test_it_brings_its_own_installer_where_python_has_none(
-    project: Path, bundle: Path, far: Machine, without_pip: dict[str, str]
+    small: Path, bundle: Path, far: Machine, without_pip: dict[str, str]
 ) -> None:
     command = without_network(BASE, "-m", "condaw", "create", "--bundle", bundle)
-    done = far.run(*command, cwd=project, **without_pip)
+    done = far.run(*command, cwd=small, **without_pip)
     assert done.returncode == 0, done.stderr
     # The wheels stay, and the bundle may go.
-    with (project / "pyproject.toml").open("a", encoding="utf-8") as out:
+    with (small / "pyproject.toml").open("a", encoding="utf-8") as out:
         out.write("# later\n")
     again = without_network(BASE, "-m", "condaw", "create")
     shutil.rmtree(far.cache / "uv")
-    [wheel] = (far.cache / "wheels").glob("scp-*.whl")
+    [wheel] = (far.cache / "wheels").glob("textfsm-*.whl")
     content = wheel.read_bytes()
-    done = far.run(*again, cwd=project, **without_pip)
+    done = far.run(*again, cwd=small, **without_pip)
     assert done.returncode == 0, done.stderr
     # One that was damaged there is not used.
     wheel.write_bytes(content[:-9] + bytes(9))
     shutil.rmtree(far.cache / "uv")
-    done = far.run(*again, "--repair", cwd=project, **without_pip)
+    done = far.run(*again, "--repair", cwd=small, **without_pip)
     assert done.returncode == 3
     assert "the PyPI packages could not be installed: " in done.stderr
-    done = far.run(*again, "--repair", "--bundle", bundle, cwd=project, **without_pip)
+    done = far.run(*again, "--repair", "--bundle", bundle, cwd=small, **without_pip)
     assert done.returncode == 0, done.stderr
     assert wheel.read_bytes() == content
 
 
 def test_an_installer_that_is_not_the_pinned_one_is_not_started(
-    project: Path, bundle: Path, far: Machine, without_pip: dict[str, str], tmp_path: Path
+    small: Path, bundle: Path, far: Machine, without_pip: dict[str, str], tmp_path: Path
 ) -> None:
     copy, started = tmp_path / "copy.bundle", tmp_path / "started"
     with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w") as out:
@@ -114,7 +114,7 @@ def test_an_installer_that_is_not_the_pinned_one_is_not_started(
                 content = wheel.read_bytes()
             out.writestr(name, content)
     words = ("-m", "condaw", "create", "--bundle", str(copy))
-    done = far.run(BASE, *words, cwd=project, **without_pip)
+    done = far.run(BASE, *words, cwd=small, **without_pip)
     assert done.returncode == 3
     assert "copy.bundle cannot be used: uv-" in done.stderr
     assert "is not the pinned file" in done.stderr
@@ -123,12 +123,12 @@ def test_an_installer_that_is_not_the_pinned_one_is_not_started(
 
 @pytest.mark.parametrize("verb", ["create", "bundle"])
 def test_one_that_is_told_to_stop_leaves_nothing_behind(
-    verb: str, project: Path, bundle: Path, far: Machine, tmp_path: Path
+    verb: str, small: Path, bundle: Path, far: Machine, tmp_path: Path
 ) -> None:
     words = ["create", "--bundle", str(bundle)]
     words = words if verb == "create" else ["bundle", str(tmp_path / "x")]
     with subprocess.Popen(
-        [sys.executable, "-m", "condaw", *words], cwd=project, env=far.env, stderr=subprocess.PIPE
+        [sys.executable, "-m", "condaw", *words], cwd=small, env=far.env, stderr=subprocess.PIPE
     ) as process:
         while not list(far.temporary.glob("tmp*/*")):
             assert process.poll() is None
@@ -143,14 +143,14 @@ def test_one_that_is_told_to_stop_leaves_nothing_behind(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's namespaces")
 def test_no_room_to_unpack_it_is_not_its_fault(
-    project: Path, bundle: Path, far: Machine, namespace: Namespace, tmp_path: Path
+    small: Path, bundle: Path, far: Machine, namespace: Namespace, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     namespace.run(far, "mount", "-t", "tmpfs", "-o", "size=9m", "none", disk, cwd=disk)
     full = replace(far, extra={"TMPDIR": str(disk)})
     words = ("-m", "condaw", "create", "--bundle", str(bundle))
-    done = namespace.run(full, sys.executable, *words, cwd=project)
+    done = namespace.run(full, sys.executable, *words, cwd=small)
     assert done.returncode == 3
     assert "cannot be used: No space left on device" in done.stderr
     assert f"make room in {disk}, or set TMPDIR to another folder" in done.stderr
@@ -158,14 +158,14 @@ def test_no_room_to_unpack_it_is_not_its_fault(
 
 
 def test_an_engine_that_fails_is_not_another_platform(
-    project: Path, bundle: Path, far: Machine, tmp_path: Path
+    small: Path, bundle: Path, far: Machine, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.bundle"
     with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w") as out:
         for name in source.namelist():
             if "py_rattler" not in name:
                 out.writestr(name, source.read(name))
-    done = far.run(BASE, "-m", "condaw", "create", "--bundle", copy, cwd=project)
+    done = far.run(BASE, "-m", "condaw", "create", "--bundle", copy, cwd=small)
     assert done.returncode == 3
     assert "the packages of condaw/engine.txt could not be fetched: " in done.stderr
     assert (
@@ -190,7 +190,7 @@ def truncated(bundle: Path) -> None:
 
 def flipped(bundle: Path) -> None:
     with zipfile.ZipFile(bundle) as archive:
-        place = next(m for m in archive.infolist() if "pygments" in m.filename).header_offset
+        place = next(m for m in archive.infolist() if "iniconfig" in m.filename).header_offset
     with bundle.open("r+b") as file:
         file.seek(place + 1000)
         byte = file.read(1)[0]
@@ -233,7 +233,7 @@ def rewritten(bundle: Path, change: Callable[[str, bytes], tuple[str, bytes]]) -
 
 DEFECTS: dict[Callable[[Path], None], str] = {
     truncated: "cannot be used",
-    flipped: "cannot be used: Bad CRC-32 for file 'noarch/pygments",
+    flipped: "cannot be used: Bad CRC-32 for file 'noarch/iniconfig",
     not_a_bundle: "cannot be used: File is not a zip file",
     missing: "cannot be used: No such file",
     without_lock: "was not made from this conda-lock.yml",
@@ -244,29 +244,29 @@ DEFECTS: dict[Callable[[Path], None], str] = {
 
 @pytest.mark.parametrize("damage", DEFECTS, ids=lambda damage: damage.__name__)
 def test_a_defective_bundle_is_refused_before_anything_is_touched(
-    damage: Callable[[Path], None], project: Path, bundle: Path, far: Machine, tmp_path: Path
+    damage: Callable[[Path], None], small: Path, bundle: Path, far: Machine, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copy(bundle, tmp_path / "copy.bundle"))
     damage(copy)
-    done = far.condaw(project, "create", "--bundle", str(copy))
+    done = far.condaw(small, "create", "--bundle", str(copy))
     assert done.returncode == 3
     assert DEFECTS[damage] in done.stderr
     assert done.stderr.splitlines()[-1].startswith("condaw: next: ")
-    assert not (project / ".conda").exists()
+    assert not (small / ".conda").exists()
     assert not far.cache.exists()
     assert list(far.temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["noarch/pygments", "wheels/paramiko"])
+@pytest.mark.parametrize("name", ["noarch/iniconfig", "wheels/textfsm"])
 def test_a_package_that_is_not_the_locked_one_is_refused(
-    name: str, project: Path, bundle: Path, far: Machine, tmp_path: Path
+    name: str, small: Path, bundle: Path, far: Machine, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copy(bundle, tmp_path / "copy.bundle"))
     rewritten(copy, lambda n, content: (n, content + b"\0" if n.startswith(name) else content))
-    done = far.condaw(project, "create", "--bundle", str(copy))
+    done = far.condaw(small, "create", "--bundle", str(copy))
     assert done.returncode == 3
     assert name.rpartition("/")[2] in done.stderr
-    assert not (project / ".conda").exists()
+    assert not (small / ".conda").exists()
 
 
 def test_what_cannot_be_fetched_leaves_the_bundle_that_is_there(

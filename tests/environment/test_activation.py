@@ -113,17 +113,3 @@ def test_on_windows_the_shell_is_powershell_or_the_bash_that_the_user_came_from(
     git = {"MSYSTEM": "MINGW64", "SHELL": "/usr/bin/bash"}
     assert activation.shell_command(prefix, git, tmp_path)[0] == "bash"
     assert "cygpath" in (tmp_path / "bashrc").read_text()
-
-
-def test_a_project_in_a_folder_with_spaces_and_other_letters_works(
-    small: Path, machine: Machine
-) -> None:
-    (small.parent / "Jürgen my proj").mkdir()
-    project = small.rename(small.parent / "Jürgen my proj" / small.name)
-    done = machine.condaw(project, "create")
-    assert done.returncode == 0, done.stderr
-    code = "import demo; print(ascii(demo.__file__))"
-    where = machine.condaw(project, "run", "--", "python", "-c", code)
-    assert where.stdout == f"{str(project / 'src' / 'demo' / '__init__.py')!a}\n"
-    done = machine.condaw(project, "verify")
-    assert done.returncode == 0, done.stderr

@@ -83,22 +83,6 @@ def test_a_local_archive_that_is_not_the_locked_one_is_refused_and_named(
     assert not (project / ".conda").exists()
 
 
-def test_a_download_with_another_hash_is_refused_then_healed_by_the_right_one(
-    own_channel: Path, small: Path, fresh: Machine
-) -> None:
-    path = archive(own_channel, "iniconfig")
-    good = path.read_bytes()
-    replace_by_another(path)
-    with served(own_channel) as url:
-        point(small, own_channel.as_uri(), url)
-        done = fresh.condaw(small, "create")
-        assert done.returncode == 3
-        assert "the conda packages could not be installed" in done.stderr
-        assert "iniconfig" in done.stderr
-        path.write_bytes(good)
-        assert fresh.condaw(small, "create").returncode == 0
-
-
 IMPATIENT = """
 import sys
 from condaw.base import process
