@@ -36,3 +36,25 @@ def test_a_link_to_sources_is_ascii_where_python_may_read_it_in_another_encoding
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
     record = (site / "demo-1.dist-info" / "RECORD").read_text(encoding="utf-8")
     assert record.splitlines()[0] == f"demo.pth,sha256={digest},{len(content)}"
+
+
+AS_ON_WINDOWS = """
+import site, sys
+prefix, packages = sys.argv[1:]
+sys.executable = prefix + "/python"
+sys.prefix = sys.exec_prefix = sys.base_prefix = prefix
+site.venv(set())
+site.addsitedir(packages)
+print(sys.prefix, sys.exec_prefix)
+"""
+"""How Python starts whose program lies in its prefix, not in a folder `bin`."""
+
+
+def test_a_python_in_its_prefix_installs_there_and_not_in_the_project(site: Path) -> None:
+    prefix = site.parent.parent
+    command = [sys.executable, "-I", "-S", "-c", AS_ON_WINDOWS, str(prefix), str(site)]
+    with pypi_packages.relocatable(prefix, site):
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(prefix), str(prefix)]
+    assert {path.name for path in prefix.iterdir()} == {"Jürgen", "Lib"}
+    assert [path.name for path in site.glob("*.pth")] == ["demo.pth"]

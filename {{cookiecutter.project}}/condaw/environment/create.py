@@ -118,7 +118,7 @@ def _fill(project: Project, packages: Sequence[Package], archives: Path | None) 
     env, site = pypi_packages.environment(), contents.site_packages(staging, packages)
     swap.begin(staging)
     conda_packages.link(conda, staging, project.prefix, archives)
-    with pypi_packages.relocatable(staging), ThreadPoolExecutor(1) as pool:
+    with pypi_packages.relocatable(staging, site), ThreadPoolExecutor(1) as pool:
         completing = pool.submit(complete_records, project, staging, conda)
         # What may take long is started from this thread, where a signal ends it.
         pypi_packages.install(project, pypi, staging, site, env)

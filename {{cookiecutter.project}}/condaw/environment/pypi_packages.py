@@ -84,15 +84,18 @@ def forget(names: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def relocatable(prefix: Path) -> Iterator[None]:
+def relocatable(prefix: Path, site: Path) -> Iterator[None]:
     """Let uv write scripts that find their Python from where they are: `prefix` will be renamed.
-    Source: uv, `venv --relocatable`."""
-    mark = prefix / "pyvenv.cfg"
+    On Windows, where Python lies beside this mark, it would take the folder above for its prefix.
+    Sources: uv, `venv --relocatable`; CPython's `Lib/site.py`, venv."""
+    mark, own = prefix / "pyvenv.cfg", site / "condaw-prefix.pth"
     mark.write_text("relocatable = true\n", encoding="utf-8")
+    own.write_text("import sys; sys.prefix = sys.exec_prefix = sys.base_prefix\n", encoding="utf-8")
     try:
         yield
     finally:
         mark.unlink()
+        own.unlink()
 
 
 def write_ascii_links(site: Path) -> None:
