@@ -115,3 +115,14 @@ def test_a_login_is_not_repeated_after_authentication_began(start: Start, home: 
 
     assert device.users == ["me"]
     assert device.sessions == 1
+
+
+def test_an_agent_that_cannot_be_asked_costs_no_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sample.keys as keys
+
+    def refuse() -> None:
+        raise OSError("Bad device type")  # as Windows may say of its named pipes
+
+    monkeypatch.setattr(paramiko, "Agent", refuse)
+    monkeypatch.setattr(keys, "_agent", keys._agent.__wrapped__)
+    assert list(keys.candidates((), None, (), only=False)) == []

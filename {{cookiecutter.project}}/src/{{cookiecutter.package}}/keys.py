@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 
 import paramiko
 from paramiko.pkey import PublicBlob, UnknownKeyType
@@ -35,9 +35,10 @@ def candidates(
 
     The others are left out if `only`, which is IdentitiesOnly. Raises UsageError.
     """
-    with closing(paramiko.Agent()) as agent:  # for each session, as paramiko does not lock it
+    # One for each session, as paramiko does not lock it.
+    with closing(paramiko.Agent()) if _agent() else nullcontext() as agent:
         others: dict[bytes, paramiko.PKey] = {}
-        if _agent():
+        if agent:
             others = {key.asbytes(): key for key in agent.get_keys()}
         found = []
         for file in files:
