@@ -28,8 +28,9 @@ def test_each_pin_holds_when_the_channel_has_something_newer_for_all_of_them(
                 index["packages.conda"][name] = {**record, "version": newer}
         path.unlink()  # it is a hard link
         path.write_text(json.dumps(index), encoding="utf-8")
-    done = machine.condaw(project, "lock", "--upgrade")
-    assert done.returncode == 0, done.stderr
+    for words in (["lock", "--upgrade"], ["lock", "--check"], ["create"]):
+        done = machine.condaw(project, *words)
+        assert done.returncode == 0, done.stderr
     lock = (project / "conda-lock.yml").read_text(encoding="utf-8")
     assert set(pins.items()) <= set(re.findall(r"- name: (\S+)\n  version: '?([^'\n]+)", lock))
 
