@@ -8,7 +8,7 @@ import socketserver
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import pytest
@@ -190,6 +190,33 @@ def test_a_stopped_server_costs_the_timeout_and_no_more(home: Home) -> None:
     ((error, elapsed),) = [(row["error"], row["elapsed"]) for row in result.rows.values()]
     assert error == "timeout"
     assert 1 <= elapsed <= 2  # of the row, so that starting Python is not in it
+
+
+@pytest.mark.slow
+def test_a_slow_key_exchange_has_the_time_of_its_host(
+    sshd: Start, home: Home, listen: Callable[..., int]
+) -> None:
+    """paramiko's own limit is 15 s."""
+    server = sshd()
+
+    def pump(source: socket.socket, to: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                to.sendall(data)
+
+    def slow(connection: socket.socket, over: threading.Event) -> None:
+        with socket.create_connection(("127.0.0.1", server.port)) as there:
+            connection.sendall(there.makefile("rb", buffering=0).readline())
+            over.wait(16)
+            threading.Thread(target=pump, args=(connection, there), daemon=True).start()
+            pump(there, connection)
+
+    port = listen(slow)
+    home.known_hosts(server.line(name=f"[127.0.0.1]:{port}"))
+
+    result = home.ssh_uptime(f"127.0.0.1:{port}", "--key", server.key, "-t", "100")
+
+    assert result.code == 0, result.out
 
 
 def test_one_bad_host_does_not_hold_up_the_rest(
