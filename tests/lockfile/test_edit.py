@@ -143,7 +143,7 @@ def test_an_edit_that_cannot_be_solved_changes_nothing(
         (text, ["add", "nonesuch"], "No candidates were found for nonesuch"),
         (text, ["add", "a=!=1"], "line 14: found `a=!=1`, expected a conda package, such as"),
         (text, ["add", "--pip", "./local"], "found `./local`, expected a name with versions"),
-        (text, ["add", "app"], "line 14: found `app`, expected each package only once"),
+        (text, ["add", "App"], "app is in environment.yml already"),
         (text, ["remove", "lib"], "lib is not asked for in environment.yml"),
         (text, ["remove", "--pip", "tool"], "tool is not asked for in environment.yml"),
         (flow, ["add", "app"], "does not have each item on a line of its own"),

@@ -67,6 +67,10 @@ def add(project: Project, specs: Sequence[str], *, pip: bool) -> str:
     version that was solved."""
     text, _ = environment_yml.read(project)
     known = environment_yml.entries(project)
+    wanted = {name[0].lower() for spec in specs if (name := BARE.match(spec))}
+    if there := sorted(wanted & {entry.name for entry in known}):
+        cause = f"{', '.join(there)} is in environment.yml already"
+        raise CannotError(cause, "change its line there, and run: python -m condaw lock")
     newline = "\r\n" if "\r\n" in text else "\n"
     text = text if text.endswith("\n") else text + newline
     neighbours = [entry for entry in known if entry.manager == ("pip" if pip else "conda")]
