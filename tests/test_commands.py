@@ -271,3 +271,8 @@ def test_a_closed_output_changes_no_exit_code(shown: Path, locked: Path, machine
             command = f'"{sys.executable}" -m condaw status {closed}'
             done = machine.run("sh", "-c", command, cwd=project)
             assert (done.returncode, done.stderr) == (code, "")
+    if Path("/dev/full").exists():
+        done = machine.run(
+            "sh", "-c", f'"{sys.executable}" -m condaw create 2>/dev/full', cwd=shown
+        )
+        assert done.returncode == OK

@@ -22,6 +22,11 @@ MISTAKES = {
         "  - python\n   - rich\n",
         f"environment.yml, line 4: found `python - rich`, {CONDA}, in the column of its neighbours",
     ),
+    "a list item that continues one with a version": (
+        "  - python==3.13.1\n   - rich==15.0.0\n",
+        f"environment.yml, line 4: found `python==3.13.1 - rich==15.0.0`, {CONDA}, in the column of"
+        " its neighbours",
+    ),
     "an empty item": (
         "  - python\n  -\n  - rich\n",
         f"environment.yml, line 5: found nothing, {CONDA}",

@@ -36,7 +36,8 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print `text` even when quiet."""
-    print(f"condaw: {plain(text)}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a full disk: the exit code still says how it went
+        print(f"condaw: {plain(text)}", file=sys.stderr, flush=True)
 
 
 def plain(text: str) -> str:

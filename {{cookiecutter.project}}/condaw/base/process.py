@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 
@@ -116,6 +117,7 @@ def finish(code: int) -> NoReturn:
     work is done; so the interpreter is not shut down. conda-lock leaves it to `atexit` to remove
     temporary folders."""
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)

@@ -119,7 +119,7 @@ def _dependencies(nodes: list[yaml.Node]) -> Iterator[tuple[str, yaml.Node]]:
 
 def _name(manager: str, node: yaml.Node) -> str:
     """Return the name of the package that a dependency asks for."""
-    is_text = node.tag == "tag:yaml.org,2002:str"
+    is_text = node.tag == "tag:yaml.org,2002:str" and node.start_mark.line == node.end_mark.line
     with contextlib.suppress(InvalidMatchSpecError, InvalidRequirement):
         if is_text and manager == "conda":
             name = str(match_spec(node.value).name.normalized)
