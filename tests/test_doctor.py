@@ -76,7 +76,7 @@ def test_a_report_can_be_shown_to_anybody(locked: Path, machine: Machine) -> Non
     env = {**QUIET, "https_proxy": proxy, "PIP_INDEX_URL": index}
     text = machine.condaw(home, "doctor", **env).stdout
     assert "ok   proxy: https through http://127.0.0.1:1" in text
-    assert "FAIL index: the proxy 127.0.0.1:1 refuses the connection; next: " in text
+    assert "FAIL index: the proxy 127.0.0.1:1 does not answer: " in text
     assert "ok   condaw: 0.1.0 in ~/demo" in text.replace(__version__, "0.1.0")
     for secret in ("ada", "s3cret", "bob", "t0ken", str(machine.home)):
         assert secret not in text

@@ -34,7 +34,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def cutoff(folder: Path, value: str) -> datetime | None:
     (folder / "pyproject.toml").write_text(f"[tool.condaw]\nexclude-newer = {value}\n")
-    return cooldown.of(Project(folder)).newest
+    return cooldown.of(Project(folder)).cutoff
 
 
 @pytest.mark.usefixtures("clock", "nobody")
@@ -103,6 +103,6 @@ def test_without_an_own_cooldown_that_of_another_tool_holds(
     for name, value in way(nobody, tmp_path).items():
         monkeypatch.setenv(name, value)
     rules = cooldown.of(Project(tmp_path))
-    assert rules.newest == NOW - 3 * DAY
+    assert rules.cutoff == NOW - 3 * DAY
     assert rules.packages == ({"openssl": None} if way is by_conda else {})
     assert cutoff(tmp_path, "2026-01-01") == datetime(2026, 1, 2, tzinfo=timezone.utc)

@@ -30,13 +30,11 @@ if TYPE_CHECKING:
     from condaw.lockfile.package import Package
 
 WHEELS = "wheels"
-PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-"""What condaw may run on where the bundle is opened."""
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")  # that a bundle may be opened with
 
 
 def write(project: Project, file: Path, platforms: Sequence[str], groups: Sequence[str]) -> None:
-    """Write what the lock has for `platforms`, or this machine, without the dependency groups
-    `groups`; an error leaves `file` alone."""
+    """Write what the lock has for `platforms`, or this machine, without the dependency `groups`."""
     from condaw.lockfile import satisfies
     from condaw.lockfile.reader import locked_packages
 
@@ -68,8 +66,7 @@ def write(project: Project, file: Path, platforms: Sequence[str], groups: Sequen
 
 @contextlib.contextmanager
 def opened(project: Project, file: Path) -> Iterator[Path]:
-    """Unpack the bundle `file`, and let pip and uv take wheels from it alone. Raises CannotError
-    before anything is changed."""
+    """Unpack the bundle `file`, and let pip and uv take wheels from it alone."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -110,8 +107,8 @@ async def _fetch(packages: Sequence[Package], folder: Path) -> None:
                     await download_to_path(channels.client(), package.url, target)
             except Exception as error:
                 if answer := probe.unresolved(channels.fetched_from(package.url)):
-                    cause = f"{package.name} could not be fetched: {answer.text}"
-                    raise CannotError(cause, answer.next_step) from None
+                    cause = f"{package.name} could not be fetched: {answer[0]}"
+                    raise CannotError(cause, answer[1]) from None
                 raise engine.not_fetched(package.name, " ".join(str(error).split())) from None
         if sha256_of(target) != package.sha256:
             cause = f"{package.name}: {package.url} is not the file that is locked"

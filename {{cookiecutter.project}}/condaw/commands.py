@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from condaw.environment.findings import Finding
     from condaw.lockfile.package import Package
 
-OK, DRIFTED, CANNOT = 0, 1, 3
-"""Exit codes; argparse has 2 for a wrong command line."""
+OK, DRIFTED, CANNOT = 0, 1, 3  # exit codes; argparse has 2 for a wrong command line
 EXIT_CODES = """exit codes: 0 fine; 1 drifted: environment or lock are not what they should be; 2
 usage; 3 cannot: the last lines say why. `run` and `shell` end with the code of what they ran."""
-FLAGS = ("-q", "--quiet", "--json")
-"""What may also stand before the command."""
+FLAGS = ("-q", "--quiet", "--json")  # what may also stand before the command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -310,8 +308,7 @@ def do_doctor(options: argparse.Namespace) -> int:
 
 
 def _with_engine(*, relock: bool = False) -> Project:
-    """Return the project. Loads the engine, and conda-lock to `relock`: what needs them is to be
-    imported afterwards."""
+    """Return the project. Loads the engine: what needs that is to be imported afterwards."""
     from condaw import engine
     from condaw.base.project import Project
     from condaw.network import pip_config
@@ -386,4 +383,3 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], dict[str, dict[st
     "shell": (do_shell, {}),
     "doctor": (do_doctor, {}),
 }
-"""The commands with their arguments, which are argparse's, in the order of the help."""

@@ -19,13 +19,11 @@ from condaw.network import pip_config, probe
 FOLLOWED = ["index-url", "extra-index-url", "find-links", "no-index", "cert", "uploaded-prior-to"]
 FOLLOWED += ["channel_alias", "custom_channels", "exclude_newer", "mirrors"]
 
-Check = tuple[str, str, str]
-"""What was checked, what was found, and the next step: empty if all is well."""
+Check = tuple[str, str, str]  # what was checked, what was found, and the next step, if any
 
 
 def examine() -> Iterator[Check]:
-    """Yield everything worth knowing before asking for help, in the order of its need. Each check
-    stands alone: what breaks one does not stop the rest."""
+    """Yield what is worth knowing before asking for help. What breaks one check stops no other."""
     home = os.path.expanduser("~")  # noqa: PTH111 - this one never fails
     checks = (_machine, _cache, _settings, _index, _engine, _lock, _channel, _environment)
     for check in checks:

@@ -19,8 +19,7 @@ quiet = False  # set by `--quiet`: progress and good news are not printed; failu
 
 
 def tolerate_any_letter() -> None:
-    """Let stdout and stderr show what their encoding does not have as escapes, and go nowhere if
-    they are closed: the exit code still says how it went."""
+    """Let stdout and stderr escape what their encoding has not, and go nowhere if closed."""
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (sys.stdout, sys.stderr):
@@ -41,8 +40,7 @@ def warn(text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return `text`, which may come from anywhere, as one line without secrets, and with escapes
-    for control characters."""
+    """Return `text`, from anywhere, as one line without secrets, control characters escaped."""
     shown = redacted(as_started(text))
     shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

@@ -14,7 +14,7 @@ from typing import IO
 
 from condaw.base import console
 from condaw.base.errors import RETRY, CannotError
-from condaw.base.project import cache_dir, own_cache, unwritable_cache
+from condaw.base.project import cache_dir, own_cache
 
 STEP = 0.05  # seconds between two tries
 TRIES = 40  # before it says whom it waits for: two seconds
@@ -24,9 +24,7 @@ BYTE = 1 << 30  # the byte that Windows locks: nobody else can read it, so it is
 
 @contextlib.contextmanager
 def exclusive(file: Path, subject: object) -> Iterator[None]:
-    """Hold a lock on `file`, which guards `subject`, against other condaw processes, as soon as no
-    other holds it. The file names its holder. Raises CannotError if it cannot be opened, or if a
-    process that waits for this one holds it."""
+    """Hold a lock on `file`, which guards `subject` and names its holder, once no other does."""
     if os.environ.get(HELD) == str(file):
         cause = (
             f"a smoke command of pyproject.toml has started this, and it works on {subject} itself"
@@ -62,8 +60,6 @@ def _opened(file: Path) -> IO[str]:
         file.parent.mkdir(exist_ok=True)
         return file.open("a+", encoding="utf-8")
     except OSError as error:
-        if file.is_relative_to(cache_dir()):
-            raise unwritable_cache(error) from None
         with contextlib.suppress(OSError):  # it may be root's, after a sudo: reading is enough
             return file.open(encoding="utf-8")
         cause = f"{file} cannot be written: {error.strerror}"

@@ -5,8 +5,7 @@ import os
 import time
 from pathlib import Path
 
-PATIENCE = 10
-"""Seconds to try a rename for. A scanner holds new files open for a moment; there are thousands."""
+PATIENCE = 10  # seconds to try a rename for: a scanner holds new files open for a moment
 STEP = 0.05  # seconds between two tries
 HELD = (5, 32)  # ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION of Windows
 PIECE = 1 << 20  # bytes read at a time: packages hold files of some hundred megabytes
@@ -35,8 +34,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_of_open(descriptor: int, size: int) -> str:
-    """Return the same of an open file of `size` bytes, without reading past them to find its end.
-    Raises OSError if it cannot be read."""
+    """Return the same of an open file of `size` bytes, and read no further to find its end."""
     digest = hashlib.sha256()
     while size > 0 and (piece := os.read(descriptor, min(size, PIECE))):
         digest.update(piece)

@@ -12,8 +12,7 @@ ENVIRONMENT = "environment.yml"
 PYPROJECT = "pyproject.toml"
 PREFIX = ".conda"
 STAGING = ".conda.part"  # where an environment is built before it becomes the prefix
-RETIRED = ".conda.old"
-"""Where the old environment stays for the moment in which the new one becomes the prefix."""
+RETIRED = ".conda.old"  # where the old environment goes when the new one becomes the prefix
 FILE_LOCK = ".conda.lock"  # held by the one process that may replace the prefix
 META = "conda-meta"  # the folder of a prefix for its records
 PYTHON = "python.exe" if os.name == "nt" else "bin/python"  # the interpreter of a prefix

@@ -32,8 +32,7 @@ def run(
     cwd: Path | None = None,
     stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command` without a shell, and return its exit code, and stdout and stderr as one text.
-    Raises OSError if it cannot be started."""
+    """Run `command` without a shell; return its exit code, and stdout and stderr as one text."""
     import subprocess
 
     return subprocess.run(
@@ -52,8 +51,7 @@ def run(
 def run_together(
     commands: Sequence[Sequence[str]], *, env: Mapping[str, str], cwd: Path
 ) -> list[tuple[str, int]]:
-    """Run `commands` at the same time, and return the output and the exit code of each. Raises
-    OSError if one cannot be started. None of them outlives this, also after Ctrl-C."""
+    """Run `commands` at the same time; return output and exit code of each. None outlives this."""
     from contextlib import ExitStack
     from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
@@ -68,8 +66,7 @@ def run_together(
 
 
 def attached(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> int:
-    """Run `command` on this terminal, wait for it, and return its exit code. Ctrl-C is for the
-    command alone. Raises OSError if it cannot be started."""
+    """Run `command` on this terminal, and return its exit code. Ctrl-C is for the command alone."""
     import signal
     import subprocess
 
@@ -82,8 +79,7 @@ def attached(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = 
 
 
 def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
-    """End as `command`: replaced by it, or, on Windows, waiting for it and passing its code on.
-    Raises OSError if the program cannot be started."""
+    """End as `command`: replaced by it, or, on Windows, waiting for it and passing its code on."""
     import signal
 
     sys.stdout.flush()

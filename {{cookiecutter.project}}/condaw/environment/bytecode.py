@@ -22,8 +22,7 @@ COMPILE = ("-m", "compileall", "-qq", "--invalidation-mode", "checked-hash", "-i
 
 
 def link(prefix: Path, packages: Sequence[Package], files: Mapping[str, File]) -> dict[str, File]:
-    """Link byte-code for those of `files` that are sources in site-packages, and return it. What
-    the cache does not hold is compiled by the Python of `prefix`."""
+    """Link byte-code for those of `files` that are sources in site-packages, and return it."""
     python = next(package for package in packages if package.name == "python")
     wanted = _wanted(files, f"{site_packages(Path(), packages).as_posix()}/", python)
     with of_cache("byte-code"):
@@ -62,8 +61,7 @@ def _wanted(files: Mapping[str, File], site: str, python: Package) -> dict[str, 
 
 
 def _compile(prefix: Path, targets: Sequence[str]) -> None:
-    """Compile the sources of `targets`, on all cores. Without `site`, which runs what packages have
-    written into .pth files."""
+    """Compile the sources of `targets`, without `site`: it would run what is in .pth files."""
     command = [str(prefix / PYTHON), "-I", "-S", "-X", "utf8", *COMPILE]
     sources = [f"{prefix}/{source_of(target)}" for target in targets]
     cores = os.cpu_count() or 1

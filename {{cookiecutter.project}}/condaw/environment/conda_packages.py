@@ -18,8 +18,7 @@ from condaw.base.project import cache_dir
 from condaw.lockfile.package import Package
 from condaw.network import channels, probe
 
-SILENCE = 60
-"""Seconds without a byte after which a download is given up. A slow server is not a silent one."""
+SILENCE = 60  # seconds without a byte after which a download is given up
 
 clock = time.monotonic
 
@@ -126,8 +125,7 @@ class Progress(InstallerReporter):
         self._linked += 1
 
     async def watch(self, installation: Awaitable[None]) -> None:
-        """Wait for `installation` as long as something moves. Raises CannotError if a server goes
-        silent, and whatever the installation raises."""
+        """Wait for `installation` as long as something moves."""
         task = asyncio.ensure_future(installation)
         with waiting(self):
             while not (await asyncio.wait([task], timeout=1))[0]:

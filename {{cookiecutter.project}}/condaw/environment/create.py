@@ -54,7 +54,7 @@ def create_environment(
                 swap.put_in_place(project)
             findings = smoke(project, packages)
             if not findings:
-                state.passed(project.prefix)
+                (project.prefix / state.PASSED).touch()
         except OSError as error:
             cause = f"{error.filename or project.root}: {error.strerror or error}"
             step = next_step_after(error, "see that no program uses the environment")

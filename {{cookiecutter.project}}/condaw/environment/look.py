@@ -21,16 +21,14 @@ SNAPSHOT = f"{META}/condaw.manifest"  # not a `.json`: conda reads each of those
 OBEYED = (f"{META}/state", f"{META}/frozen")
 LARGE = 1 << 20  # bytes from which on a file is large
 FLAGS = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
-IGNORED = 0o222 if os.name == "nt" else 0
-"""Mode bits to ignore: hard links on Windows share the read-only attribute, which must go first."""
+IGNORED = 0o222 if os.name == "nt" else 0  # hard links share the read-only attribute
 
 
 class Seen(NamedTuple):
     """What is at a path."""
 
     mode: int  # of a file or folder: what it permits
-    content: str
-    """The sha256 of a file, `-> TARGET` of a symlink; empty for a folder, and if it is not read."""
+    content: str  # the sha256 of a file, `-> TARGET` of a symlink, or empty
     ours: bool = True  # of the owner of the prefix or of root, and without capabilities
 
 
@@ -41,9 +39,7 @@ class Now(NamedTuple):
     installed: list[Installed]
     files: dict[str, File]  # of packages, with their byte-code, by path
     seen: dict[str, Seen]  # by path; those of folders end with a slash
-    records: dict[str, str]
-    """The sha256 of each package's record, and of what conda, pip and `run` obey; empty if that is
-    not there."""
+    records: dict[str, str]  # the sha256 of each record, and of what is OBEYED; or empty
 
 
 class Snapshot(NamedTuple):

@@ -16,8 +16,7 @@ from packaging.version import InvalidVersion, Version
 from condaw.base.layout import META
 from condaw.lockfile.package import Package
 
-IDENTITY = ("version", "build", "sha256", "url")
-"""What a conda package's record and its entry in the lock have in common."""
+IDENTITY = ("version", "build", "sha256", "url")  # what a record and the lock have in common
 
 
 class File(NamedTuple):
@@ -66,8 +65,7 @@ def source_of(path: str) -> str:
 
 
 def conda_packages(prefix: Path, site: Path) -> list[Installed]:
-    """Return what each record in conda-meta says. One that cannot be read is there by its name,
-    without files."""
+    """Return what the records in conda-meta say; of one that cannot be read, by its name."""
     found, folder = [], site.relative_to(prefix).as_posix()
     for file in sorted((prefix / META).glob("*.json")):
         text, digest = read(file)
@@ -106,8 +104,7 @@ def wheels(prefix: Path, site: Path, conda: Iterable[Installed] = ()) -> list[In
 
 
 def read(file: Path) -> tuple[str, str]:
-    """Return all of a file, and its sha256; nothing if it cannot be read: then what it should name
-    is unowned."""
+    """Return all of a file, and its sha256; nothing if it cannot be read."""
     try:
         content = file.read_bytes()
         return content.decode(), hashlib.sha256(content).hexdigest()

@@ -27,13 +27,11 @@ from condaw.network import pip_config
 UV = uv.find_uv_bin()
 PYPI = ("the PyPI packages", "check the network and pip's index settings")
 ITSELF = ("the project itself", "correct pyproject.toml")
-"""What is installed, and what to do if that fails."""
 UvInstall = Callable[..., CompletedProcess[str]]
 
 
 def environment() -> dict[str, str]:
-    """Return the process environment for uv, with a cache that no other tool links files from.
-    Raises CannotError if pip's configuration cannot be read."""
+    """Return the process environment for uv, with a cache that no other tool links files from."""
     env = pip_config.uv_environment()
     env |= {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
     if _kept().is_dir():

@@ -10,22 +10,18 @@ from condaw.base import layout
 from condaw.base.layout import META, PREFIX, ROOT
 
 FORMAT = "condaw 5"
-MARK = f"{META}/condaw"
-"""Says that condaw made the prefix, and for which path. Not a `.json`, which conda would read."""
-PASSED = f"{META}/condaw.passed"
-"""Says that the smoke commands have passed. Not in the mark, which is complete by then."""
+MARK = f"{META}/condaw"  # says for which path condaw made the prefix
+PASSED = f"{META}/condaw.passed"  # says that the smoke commands have passed
 WATCHED = (f"{META}/history", f"{META}/state")
 """What conda writes when it changes a prefix; pip changes the folder of the packages."""
-WITHOUT = "condaw-without"
-"""The dependency groups that were left out, beside the copies of the inputs."""
+WITHOUT = "condaw-without"  # the dependency groups that were left out
 INPUTS = (layout.LOCK, layout.ENVIRONMENT, layout.PYPROJECT)
 
 Folder = str | os.PathLike[str]
 
 
 def inputs(root: Folder) -> dict[str, bytes]:
-    """Return the content of each input at `root`, by name. To be called before any of them is read
-    for another purpose."""
+    """Return the content of each input at `root`, by name; ask before any is read otherwise."""
     return {name: had for name in INPUTS if (had := _content(root, name)) is not None}
 
 
@@ -37,12 +33,6 @@ def write(folder: Folder, prefix: Folder, made_from: dict[str, bytes], site: str
     for name, content in {**made_from, "condaw": os.fsencode(mark)}.items():
         with open(os.path.join(folder, META, name), "wb") as out:
             out.write(content)
-
-
-def passed(prefix: Folder) -> None:
-    """Record that the smoke commands have passed in `prefix`."""
-    with open(os.path.join(prefix, PASSED), "wb"):
-        pass
 
 
 def state(root: Folder = ROOT) -> tuple[str, str]:

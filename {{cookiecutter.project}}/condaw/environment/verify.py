@@ -1,12 +1,12 @@
 """The proof: the prefix against the lock, each file against its hash. Only reads."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from packaging.direct_url import DirectUrl, DirectUrlValidationError
 from packaging.utils import canonicalize_name
 
 from condaw.base.project import Project, table
@@ -28,8 +28,7 @@ WORDS = {
 
 
 def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
-    """Return every difference between `prefix` and what the lock says about it. Raises OSError if
-    it vanishes meanwhile, and CannotError if pyproject.toml cannot be read."""
+    """Return every difference between `prefix` and what the lock says about it."""
     if not (taken := read_snapshot(prefix)):
         return [Finding(Kind.RECORD_CHANGED, f"{SNAPSHOT} cannot be read")]
     site = contents.site_packages(prefix, packages)
@@ -46,8 +45,7 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
 def differences(
     project: Project, packages: Sequence[Package], now: Now, taken: Snapshot
 ) -> list[Finding]:
-    """Return how a prefix that looks like `now` differs from the lock, and from what was `taken`
-    when it was made. Raises CannotError if pyproject.toml cannot be read."""
+    """Return how `now` differs from the lock, and from what was `taken` when it was made."""
     conda, pypi = (
         {each.name: each for each in now.installed if each.manager == manager}
         for manager in ("conda", "pip")
@@ -84,19 +82,15 @@ def _compare_project(
     name: str, prefix: Path, found: Installed | None, root: Path
 ) -> Iterator[Finding]:
     """Yield a finding if the project is not there as a link to its sources (PEP 610, PEP 660)."""
-    try:
-        text = (
-            contents.read((prefix / found.record).with_name("direct_url.json"))[0] if found else ""
-        )
-        origin = DirectUrl.from_dict(json.loads(text))
-        is_there = bool(origin.dir_info and origin.dir_info.editable)
+    with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        file = (prefix / (found.record if found else name)).with_name("direct_url.json")
+        origin = json.loads(contents.read(file)[0])
         # What is quoted is up to the installer.
-        is_there = is_there and unquote(origin.url).rstrip("/") == unquote(root.as_uri())
-    except (DirectUrlValidationError, ValueError, RecursionError, AttributeError):
-        is_there = False
-    if not is_there:
-        text = f"{name}, the project itself, is not installed from {root}"
-        yield Finding(Kind.PROJECT_MISSING, text, name)
+        same = unquote(origin["url"]).rstrip("/") == unquote(root.as_uri())
+        if same and origin["dir_info"]["editable"] is True:
+            return
+    text = f"{name}, the project itself, is not installed from {root}"
+    yield Finding(Kind.PROJECT_MISSING, text, name)
 
 
 def _compare_records(taken: Snapshot, now: Now, told: set[str | None]) -> Iterator[Finding]:
@@ -117,7 +111,9 @@ def _compare_files(now: Now, taken: Snapshot) -> Iterator[Finding]:
             yield Finding(Kind.FILE_MISSING, f"{owner}: {path} is missing", owner, path)
     for path in sorted(now.seen):
         if file := now.files.get(path):
-            owner, is_compared = f"{file.package}: ", not _is_rewritten(path, now.files)
+            source = now.files.get(contents.source_of(path)) if path.endswith(".pyc") else None
+            # Where the prefix was put into a source, Python writes the byte-code again.
+            owner, is_compared = f"{file.package}: ", not (source and source.size is None)
         else:
             owner, is_compared = "", not UNOWNED.match(path)
         if is_compared and (kind := _difference(path, now.seen[path], file, taken)):
@@ -135,10 +131,3 @@ def _difference(path: str, now: Seen, file: File | None, taken: Snapshot) -> Kin
     else:
         mode = taken.modes.get(path, taken.mode)
     return None if now.ours and now.mode == mode else Kind.FILE_MODE
-
-
-def _is_rewritten(path: str, files: dict[str, File]) -> bool:
-    """Return whether Python rewrites byte-code that a package brings: the path of the prefix was
-    put into its source, which is newer since."""
-    source = files.get(contents.source_of(path)) if path.endswith(".pyc") else None
-    return source is not None and source.size is None

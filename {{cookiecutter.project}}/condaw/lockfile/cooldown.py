@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,20 +22,14 @@ JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class Cooldown(NamedTuple):
-    """What is too new: published after `cutoff`, in seconds since 1970; None if nothing is."""
+    """What is too new: published after `cutoff`; None if nothing is."""
 
-    cutoff: float | None
-    packages: dict[str, float | None]  # those that have a cutoff of their own
-
-    @property
-    def newest(self) -> datetime | None:
-        """The cutoff as rattler wants it."""
-        return None if self.cutoff is None else datetime.fromtimestamp(self.cutoff, timezone.utc)
+    cutoff: datetime | None
+    packages: dict[str, datetime | None]  # those that have a cutoff of their own
 
 
 def of(project: Project) -> Cooldown:
-    """Return the cooldown of [tool.condaw], else of pip, uv or conda. Raises CannotError if a value
-    is no time."""
+    """Return the cooldown of [tool.condaw], else of pip, uv or conda."""
     own = table(project, "tool", "condaw", "exclude-newer-package")
     for where, value, packages in _settings(project):
         if value is not None:
@@ -58,16 +53,16 @@ def _settings(project: Project) -> Iterator[tuple[str, Any, Any]]:
     yield "conda's configuration", value, conda.get("exclude_newer_package")
 
 
-def _time(where: str, value: object) -> float:
+def _time(where: str, value: object) -> datetime:
     """Return the time that `value` means: so long ago, or the end of that date."""
     text = str(value).strip()
     try:
         if text and (found := re.fullmatch(SPAN, text, re.IGNORECASE)):
             weeks, days, hours = (int(number or 0) for number in found.groups())
-            return (_now() - timedelta(weeks=weeks, days=days, hours=hours)).timestamp()
+            return _now() - timedelta(weeks=weeks, days=days, hours=hours)
         time = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
         time += timedelta(days=len(text) == len("2026-11-01"))
-        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         cause = f"exclude-newer in {where} is {text!r}, which is neither a time span nor a date"
         raise CannotError(cause, 'write it as in "7 days" or "2026-11-01"') from None
@@ -77,14 +72,15 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+@dataclass
 class Exceptions:
     """What rattler's cutoff is not for, as one more source of records: those of packages with a
     cutoff of their own, and those in `kept`. They tell no time, which lets them pass."""
 
-    def __init__(
-        self, rules: Cooldown, kept: list[RepoDataRecord], gateway: Gateway, urls: Sequence[str]
-    ) -> None:
-        self.rules, self.records, self.gateway, self.urls = rules.packages, kept, gateway, urls
+    rules: dict[str, datetime | None]
+    records: list[RepoDataRecord]
+    gateway: Gateway
+    urls: Sequence[str]
 
     def package_names(self, platform: Subdir) -> list[str]:
         """Return the names, as rattler asks for them."""
@@ -99,7 +95,7 @@ class Exceptions:
             found = await self.gateway.query(self.urls, [platform], [text], recursive=False)
             for record in next(filter(None, found), []):
                 time = record.indexed_timestamp or record.timestamp
-                if not time or cutoff is None or time.timestamp() <= cutoff:
+                if not time or cutoff is None or time <= cutoff:
                     self.records.append(record)
         here = [r for r in self.records if (r.name, r.subdir) == (name, str(platform))]
         for record in here:

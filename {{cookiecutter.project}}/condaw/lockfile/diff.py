@@ -9,8 +9,7 @@ KINDS = {"+": "added", "~": "changed", "-": "removed"}
 
 
 def text(old: Sequence[LockedDependency], new: Sequence[LockedDependency]) -> str:
-    """Return a line for each package that differs, with its platforms unless it is all of them, and
-    a count."""
+    """Return a line for each package that differs, with its platforms if not all, and a count."""
     before = {(entry.name, entry.platform): entry for entry in old}
     after = {(entry.name, entry.platform): entry for entry in new}
     everywhere = {platform for _, platform in {*before, *after}}

@@ -63,8 +63,7 @@ def upgrade(project: Project) -> str:
 
 
 def add(project: Project, specs: Sequence[str], *, pip: bool) -> str:
-    """Add direct dependencies, and lock what they need. One that comes without a version gets the
-    version that was solved."""
+    """Add direct dependencies, with the version that was solved if they come without, and lock."""
     text, _ = environment_yml.read(project)
     known = environment_yml.entries(project)
     wanted = {name[0].lower() for spec in specs if (name := BARE.match(spec))}
@@ -87,8 +86,7 @@ def add(project: Project, specs: Sequence[str], *, pip: bool) -> str:
 
 
 def remove(project: Project, names: Sequence[str], *, pip: bool) -> str:
-    """Remove direct dependencies, with `pip` those on PyPI only, and lock: what nothing else needs
-    goes, too."""
+    """Remove direct dependencies, with `pip` only those on PyPI, and what nothing else needs."""
     text, nodes = environment_yml.read(project)
     wanted = {canonicalize_name(name) for name in names}
     known = [e for e in environment_yml.entries(project) if e.manager == "pip" or not pip]
@@ -176,8 +174,7 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _lines(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the lines of an item of a list begin and end. Raises CannotError if it is not on
-    lines of its own."""
+    """Return where the lines of an item of a list begin and end."""
     first, last = text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1) or len(text)
     if text[first:start].strip() != "-":
         cause = "the list in environment.yml does not have each item on a line of its own"

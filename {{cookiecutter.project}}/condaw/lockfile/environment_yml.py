@@ -15,8 +15,7 @@ from condaw.base.errors import CannotError
 from condaw.base.project import Project
 from condaw.lockfile.rules import CONDA_NAME, url_faults
 
-SELECTOR = re.compile(r"#.*\[([^\[\]]+)\]")
-"""What makes a line one for some platforms only, such as `- pywin32 # [win]` (conda-lock's)."""
+SELECTOR = re.compile(r"#.*\[([^\[\]]+)\]")  # of a line for some platforms, such as `# [win]`
 WHEEL = re.compile(r"https://\S+\.whl#sha256=\S+")
 EXPECTED = {
     "conda": "a conda package, such as rich==15.0.0",
@@ -80,8 +79,7 @@ def is_for(entry: Entry, platform: str) -> bool:
 
 
 def variables(project: Project) -> dict[str, str]:
-    """Return the variables of the environment, each value as it is written (CEP 24). Raises
-    CannotError if they are anything else."""
+    """Return the variables of the environment, each value as it is written (CEP 24)."""
     node = read(project)[1].get("variables")
     if node is None or not node.value:
         return {}

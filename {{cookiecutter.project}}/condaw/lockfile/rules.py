@@ -21,8 +21,7 @@ from rattler.package.build_string import BuildString
 
 from condaw.lockfile.package import Package
 
-CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
-"""Lower case only (CEP 26): rattler takes other names and then panics over them."""
+CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")  # CEP 26; rattler panics over others
 PYPI_NAMES = Path(__file__).with_name("pypi-names.json")
 """PyPI projects whose conda package has another name; conda-lock would fetch such a list."""
 
@@ -75,7 +74,9 @@ def check(packages: Sequence[Package], platform: str, channels: Sequence[str]) -
     if not minor:
         yield Defect(packages[0].line if packages else 1, f"there is no python 3 for {platform}")
         return
-    fitting = _wheel_tags(int(minor[1]), platform)
+    interpreter, tagged = f"cp3{minor[1]}", wheel_platforms(platform)
+    fitting = {*tags.cpython_tags([3, int(minor[1])], [interpreter], tagged)}
+    fitting |= {*tags.compatible_tags([3, int(minor[1])], interpreter, tagged)}
     for package in packages:
         if keys[package.manager, canonicalize_name(package.name)] > 1:
             yield Defect(package.line, f"{package.name} is locked twice")
@@ -170,13 +171,6 @@ def _wheel(package: Package, fitting: set[tags.Tag], python: str) -> Iterator[st
         yield f"its URL is of another package, {package.file_name}"
     if not its_tags & fitting:
         yield f"{package.file_name} does not fit Python {python} on {package.platform}"
-
-
-def _wheel_tags(minor: int, platform: str) -> set[tags.Tag]:
-    """Return the tags of the wheels that CPython 3.`minor` takes on a subdir (PEP 425)."""
-    interpreter, platforms = f"cp3{minor}", wheel_platforms(platform)
-    specific = tags.cpython_tags([3, minor], [interpreter], platforms)
-    return {*specific, *tags.compatible_tags([3, minor], interpreter, platforms)}
 
 
 def _closure(packages: Sequence[Package], names: set[str]) -> Iterator[Defect]:

@@ -17,8 +17,7 @@ from condaw.lockfile.package import Package
 from condaw.lockfile.rules import on_pypi
 
 OTHER = "conda-lock.yml was made from another environment.yml"
-SYSTEM = ("__glibc", "__osx", "__win", "__linux")
-"""Without these a program does not start. A missing `__cuda` only makes some slower."""
+SYSTEM = ("__glibc", "__osx", "__win", "__linux")  # what programs start on
 
 
 def unmet(project: Project, packages: Sequence[Package]) -> list[str]:
@@ -86,8 +85,7 @@ def lacking(packages: Sequence[Package]) -> Iterator[str]:
 
 
 def without(project: Project, packages: Sequence[Package], groups: Sequence[str]) -> list[Package]:
-    """Return the packages that are left if nobody needs those of `groups`, which are dependency
-    groups of pyproject.toml (PEP 735). Raises CannotError if one of them is not there."""
+    """Return the packages that are left without those that only `groups` need (PEP 735)."""
     if not groups:
         return list(packages)
     known = table(project, "dependency-groups")

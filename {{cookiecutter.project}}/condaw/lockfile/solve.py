@@ -89,8 +89,7 @@ def _solve(
     virtual: FakeRepoData,
     kept: Sequence[LockedDependency],
 ) -> Lockfile:
-    """Let conda-lock solve, with what is to be `kept` in mind. Its output is shown only through the
-    error that comes of it."""
+    """Let conda-lock solve, and stay with what is to be `kept` where it can."""
     truststore.inject_into_ssl()  # conda-lock's requests would trust certifi only
     packages, rules, urls = [], cooldown.of(project), {entry.url for entry in kept}
     solver = Solver(project, urls, virtual, rules)
@@ -144,8 +143,8 @@ def _unsolved(error: Exception, rules: cooldown.Cooldown) -> CannotError:
     if isinstance(error, json.JSONDecodeError):
         text = "one of them has no wheel, so its dependencies are unknown"
     next_step = "correct environment.yml, or check the network and pip's settings"
-    if rules.newest:  # rattler says it itself
-        next_step += f" (exclude-newer hides all since {rules.newest:%Y-%m-%d %H:%M})"
+    if rules.cutoff:  # rattler says it itself
+        next_step += f" (exclude-newer hides all since {rules.cutoff:%Y-%m-%d %H:%M})"
     return CannotError(f"the pip: entries cannot be solved: {text}", f"{next_step}; {UNCHANGED}")
 
 

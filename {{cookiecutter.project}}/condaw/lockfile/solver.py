@@ -29,12 +29,10 @@ class Solver:
     kept: Collection[str]
     virtual: FakeRepoData  # the virtual packages of each platform
     rules: Cooldown
-    untimed: set[str] = field(default_factory=set)
-    """Gets the URLs of channels that do not say when what was solved has been published."""
+    untimed: set[str] = field(default_factory=set)  # gets channels that tell no times
 
     def __call__(self, conda: object, channels: object, specs: list[str], platform: str) -> Any:
-        """Return what conda would answer to `create --dry-run --json`. Raises CannotError if there
-        is no solution."""
+        """Return what conda would answer to `create --dry-run --json`."""
         try:
             records = asyncio.run(asyncio.wait_for(self._solve(specs, platform), PATIENCE))
             return {"actions": {"FETCH": [json.loads(record.to_json()) for record in records]}}
@@ -57,18 +55,25 @@ class Solver:
         found = await gateway.query(urls, platforms, names, recursive=False)
         known = {record.url: record for records in found for record in records}
         kept = [known.get(package.url) or package.record() for package in locked]
-        exceptions = Exceptions(self.rules, kept, gateway, urls)
+        exceptions = Exceptions(self.rules.packages, kept, gateway, urls)
         records = await rattler.solve(
-            [*urls, exceptions] if self.rules.newest else urls,
+            [*urls, exceptions] if self.rules.cutoff else urls,
             [rattler.MatchSpec(own.get(spec.split()[0], spec)) for spec in specs],
             gateway=gateway,
             platforms=platforms,
-            virtual_packages=self._virtual_packages(subdir),
+            virtual_packages=[
+                GenericVirtualPackage(
+                    PackageName(each["name"]),
+                    rattler.Version(each["version"]),
+                    BuildString(each["build"]),
+                )
+                for each in self.virtual.all_repodata[subdir]["packages"].values()
+            ],
             locked_packages=kept,
-            exclude_newer=self.rules.newest,
+            exclude_newer=self.rules.cutoff,
             timestamp_policy="allow-missing",
         )
-        self.untimed |= exceptions.untimed(records) if self.rules.newest else set()
+        self.untimed |= exceptions.untimed(records) if self.rules.cutoff else set()
         return sorted(records, key=lambda record: record.name.normalized)
 
     def _locked(self, subdir: str, urls: Sequence[str]) -> list[Package]:
@@ -78,13 +83,3 @@ class Solver:
         except CannotError:
             return []
         return [p for p in packages if p.manager == "conda" and p.url in self.kept]
-
-    def _virtual_packages(self, subdir: str) -> list[GenericVirtualPackage]:
-        return [
-            GenericVirtualPackage(
-                PackageName(entry["name"]),
-                rattler.Version(entry["version"]),
-                BuildString(entry["build"]),
-            )
-            for entry in self.virtual.all_repodata[subdir]["packages"].values()
-        ]

@@ -19,8 +19,7 @@ from condaw.base.console import note
 from condaw.base.errors import CannotError
 from condaw.base.project import own_cache
 
-PUBLIC = "https://conda.anaconda.org/"
-"""conda's default of channel_alias: where a channel with a bare name is."""
+PUBLIC = "https://conda.anaconda.org/"  # where a channel with a bare name is
 INSTEAD = {
     "client_ssl_cert": "reach that channel through a mirror",
     "custom_multichannels": "name its channels in environment.yml",
@@ -85,8 +84,7 @@ def gateway() -> Gateway:
 
 
 def has_python(urls: Sequence[str], subdir: str) -> bool:
-    """Return whether the channels have a python for `subdir`: not if a folder of that name is
-    missing (404). Raises CannotError after any other failure."""
+    """Return whether the channels have a python for `subdir`: not if that folder is missing."""
     query = gateway().query(list(urls), [subdir], ["python"], recursive=False)  # type: ignore[list-item]
     try:
         return any(asyncio.run(query))
@@ -167,10 +165,9 @@ def _condarc_files() -> list[Path]:
 def _basic(url: str) -> dict[str, str]:
     """Return the header for the user and password in `url`, if there are any (RFC 7617)."""
     parts = urlsplit(url)
-    if not parts.username:
-        return {}
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
+    basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    return basic if parts.username else {}
 
 
 def _without_password(url: str) -> str:

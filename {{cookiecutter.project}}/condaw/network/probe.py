@@ -5,7 +5,6 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from condaw.base.errors import without_user
@@ -20,11 +19,7 @@ TRUST = (
 UNRESOLVED = "cannot be resolved"
 
 
-class Answer(NamedTuple):
-    """What a server answered, in one sentence, and what to do if that is a failure."""
-
-    text: str
-    next_step: str = ""
+Answer = tuple[str, str]  # what was answered, and what to do if that is a failure
 
 
 def ask(url: str) -> Answer:
@@ -33,21 +28,20 @@ def ask(url: str) -> Answer:
     try:
         context = _context()
         with urllib.request.urlopen(place, timeout=PATIENCE, context=context):  # noqa: S310
-            return Answer(f"{place} answers")
+            return f"{place} answers", ""
     except urllib.error.HTTPError as error:
         # Below 500 is no failure: it may ask for a password, or have nothing at that place.
         next_step = "try again later, or ask who runs it" if error.code >= 500 else ""
-        return Answer(f"{place} answers, with HTTP {error.code}", next_step)
+        return f"{place} answers, with HTTP {error.code}", next_step
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        return Answer(*_why(reason, place))
+        return _why(reason, place)
 
 
 def unresolved(url: str) -> Answer | None:
-    """Return what to say if the server of `url`, or the proxy, cannot be reached for its name:
-    fetching libraries do not name it."""
+    """Return what to say if the name of the server, or of the proxy, is unknown."""
     answer = ask(url)
-    return answer if UNRESOLVED in answer.text else None
+    return answer if UNRESOLVED in answer[0] else None
 
 
 def _context() -> ssl.SSLContext:
@@ -63,7 +57,7 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _why(reason: object, url: str) -> tuple[str, str]:
+def _why(reason: object, url: str) -> Answer:
     """Return why `url` did not answer, and the next step."""
     parts = urlsplit(url)
     peer = str(parts.hostname)
@@ -76,8 +70,4 @@ def _why(reason: object, url: str) -> tuple[str, str]:
         return f"{peer} asks for a user and a password", "put them into HTTPS_PROXY, as USER:PASS@"
     if isinstance(reason, socket.gaierror):
         return f"the name of {peer} {UNRESOLVED}", f"check the spelling; {NETWORK}"
-    if isinstance(reason, ConnectionRefusedError):
-        return f"{peer} refuses the connection", f"check the port; {NETWORK}"
-    if isinstance(reason, TimeoutError):
-        return f"{peer} did not answer within {PATIENCE} s", NETWORK
-    return f"{url} does not answer: {reason}", NETWORK
+    return f"{peer} does not answer: {reason}", NETWORK
