@@ -1,4 +1,4 @@
-"""What cannot be removed: named, put out of the way, and removed by a later run."""
+"""What cannot be removed: named, and removed by a later run."""
 
 from __future__ import annotations
 
@@ -48,35 +48,12 @@ def test_what_cannot_be_removed_is_named_and_removed_later(
     with monkeypatch.context() as patch:
         refuse_removal(patch, lambda path, _: path.endswith("loaded.pyd"))
         swap.discard(project.retired)
-        aside = project.root / ".conda.old.1"
-        assert f"{aside / STUCK} cannot be removed" in capsys.readouterr().err
-        assert not project.retired.exists()  # the next environment has the place
-        assert not swap.is_foreign(aside)  # it still has the mark of condaw
-        assert [path.name for path in aside.rglob("*.p*")] == ["loaded.pyd"]
-        swap.discard_leftovers(project)
-        assert f"{aside / STUCK} cannot be removed" in capsys.readouterr().err
-    swap.discard_leftovers(project)
+        assert f"{project.retired / STUCK} cannot be removed" in capsys.readouterr().err
+        assert not swap.is_foreign(project.retired)  # it still has the mark of condaw
+        assert [path.name for path in project.retired.rglob("*.p*")] == ["loaded.pyd"]
+    swap.discard(project.retired)
     assert list(project.root.iterdir()) == []
     assert capsys.readouterr().err == ""
-
-
-def test_two_that_cannot_be_removed_do_not_get_in_each_others_way(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refuse_removal(monkeypatch, lambda path, _: path.endswith("loaded.pyd"))
-    swap.discard(project.retired)
-    swap.begin(project.staging)
-    (project.staging / "loaded.pyd").touch()
-    swap.discard(project.staging)
-    assert {path.name for path in project.root.iterdir()} == {".conda.old.1", ".conda.old.2"}
-
-
-def test_what_somebody_else_put_there_stays(project: Project) -> None:
-    swap.discard(project.retired)
-    (project.root / ".conda.old.mine").mkdir()
-    (project.root / ".conda.old.mine" / "notes").touch()
-    swap.discard_leftovers(project)
-    assert (project.root / ".conda.old.mine" / "notes").exists()
 
 
 def test_read_only_files_are_removed_where_that_takes_two_steps(

@@ -87,7 +87,6 @@ def _clean_up(project: Project) -> None:
             raise CannotError(f"{path} was not made by condaw", f"move it away, and {RETRY}")
     if project.retired.exists() and not project.prefix.exists():
         rename(project.retired, project.prefix)
-    swap.discard_leftovers(project)
     for path in (project.retired, project.staging):
         swap.discard(path)
         if path.exists():

@@ -6,7 +6,6 @@ A snapshot keeps what no package records, for `verify` to compare with later.
 import json
 import os
 import stat
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,9 +44,7 @@ class Now(NamedTuple):
 class Snapshot(NamedTuple):
     """What a prefix was like when it was made. Paths are relative, with forward slashes."""
 
-    mode: int  # the mode of most files
-    folder: int  # the mode of the prefix, and of most folders in it
-    modes: dict[str, int]  # the mode of every other file and folder
+    modes: dict[str, int]  # of files and folders
     contents: dict[str, str]  # see `Seen`; of files whose content no package records
     records: dict[str, str]  # see `Now`
 
@@ -65,14 +62,11 @@ def look(prefix: Path, site: Path, installed: list[Installed], files: dict[str, 
 
 def take_snapshot(now: Now) -> Snapshot:
     """Record what a new prefix is like."""
-    seen, folder = now.seen, now.seen["./"].mode
-    mode = Counter(seen[path].mode for path in now.files if path in seen).most_common(1)[0][0]
-    usual = {True: folder, False: mode}
-    modes = {path: it.mode for path, it in seen.items() if it.mode != usual[path[-1] == "/"]}
     known = {path for path, file in files_of(now.installed).items() if file.sha256}
-    bare = seen.keys() - known - now.records.keys()
-    contents = {path: seen[path].content for path in now.files if path in bare}
-    taken = Snapshot(mode, folder, modes, contents, now.records)
+    bare = now.seen.keys() - known - now.records.keys()
+    contents = {path: now.seen[path].content for path in now.files if path in bare}
+    modes = {path: it.mode for path, it in now.seen.items()}
+    taken = Snapshot(modes, contents, now.records)
     (now.prefix / SNAPSHOT).write_text(json.dumps(taken._asdict()), encoding="utf-8")
     return taken
 
@@ -83,7 +77,7 @@ def read_snapshot(prefix: Path) -> Snapshot | None:
         found = Snapshot(**json.loads(read(prefix / SNAPSHOT)[0]))
     except (ValueError, TypeError, RecursionError):
         return None
-    return found if all(isinstance(each, dict) for each in found[2:]) else None
+    return found if all(isinstance(each, dict) for each in found) else None
 
 
 def _seen(prefix: Path, files: Mapping[str, File]) -> dict[str, Seen]:

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import errno
-import itertools
 import os
 import shlex
 import shutil
@@ -95,7 +94,7 @@ def _contents(folder: Path) -> list[Path]:
 def discard(folder: Path) -> None:
     """Remove a folder of condaw's. Its mark goes last, so that the next run ends a killed removal.
     After a failure, threads of rattler may still write what they had begun: so try again. What
-    stays, such as a library that a program on Windows has loaded, is named and put aside."""
+    stays, such as a library that a program on Windows has loaded, is named."""
     for _ in range(TRIES):
         for path in _contents(folder):
             if path.is_dir() and not path.is_symlink():
@@ -112,25 +111,7 @@ def discard(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 path.chmod(stat.S_IWRITE)
         time.sleep(0.02)
-    _put_aside(folder, (left or [folder / MARK])[-1])
-
-
-def discard_leftovers(project: Project) -> None:
-    """Remove what earlier runs had to put aside."""
-    for folder in project.root.glob(f"{project.retired.name}.*"):
-        if not is_foreign(folder):
-            discard(folder)
-
-
-def _put_aside(folder: Path, left: Path) -> None:
-    """Move `folder` out of the way of the next environment, and name what is `left` in it."""
-    names = (folder.with_suffix(f".old.{number}") for number in itertools.count(1))
-    aside = folder if folder.suffix[1:].isdigit() else next(p for p in names if not p.exists())
-    with contextlib.suppress(OSError):
-        rename(folder, aside)
-        left = aside / left.relative_to(folder)
-    step = how_to_remove(aside if aside.exists() else folder)
-    console.warn(f"{left} cannot be removed; {step}. The next create tries again")
+    console.warn(f"{(left or [folder])[-1]} cannot be removed; {how_to_remove(folder)}")
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -122,12 +122,8 @@ def _compare_files(now: Now, taken: Snapshot) -> Iterator[Finding]:
 
 def _difference(path: str, now: Seen, file: File | None, taken: Snapshot) -> Kind | None:
     """Return how a file or folder is not what it was."""
-    if path.endswith("/"):
-        mode = taken.modes.get(path, taken.folder)
-    elif not file:
+    if not path.endswith("/") and not file:
         return Kind.FILE_FOREIGN
-    elif now.content != (taken.contents.get(path) or file.sha256 or now.content):
+    if file and now.content != (taken.contents.get(path) or file.sha256 or now.content):
         return Kind.FILE_CHANGED
-    else:
-        mode = taken.modes.get(path, taken.mode)
-    return None if now.ours and now.mode == mode else Kind.FILE_MODE
+    return None if now.ours and now.mode == taken.modes.get(path, now.mode) else Kind.FILE_MODE
