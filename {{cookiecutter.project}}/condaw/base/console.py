@@ -47,8 +47,7 @@ def plain(text: str) -> str:
 
 
 def as_started(text: str) -> str:
-    """Return `text` with CONDAW as the user typed it, such as `python3 path/to/condaw`. If another
-    program has started condaw, by the path of a Python, with the name of one that a shell finds."""
+    """Return `text` with CONDAW as the user typed it, such as `python3 path/to/condaw`."""
     if CONDAW not in text or start == CONDAW.split():
         return text
     python, *words = start

@@ -42,15 +42,13 @@ def redacted(text: str) -> str:
 
 
 def without_user(url: str) -> str:
-    """Return a URL, or a proxy without a scheme, without its user and password. That it is one URL
-    is known here, so its last @ ends them, whatever is in them."""
+    """Return a URL or a proxy without user and password; its last @ ends them."""
     scheme = re.match(r"\w[\w+.-]*://|", url)
     return scheme[0] + url[scheme.end() :].rpartition("@")[2] if scheme else url
 
 
 def next_step_after(problem: str | OSError, otherwise: str) -> str:
-    """Return what to do about a failure: by the number of a system's error that it names, as Rust
-    (`(os error N)`) or Python (`[Errno N]`) do in any language; else `otherwise`."""
+    """Return what to do, by the number of a system's error in `problem` (of Rust or Python)."""
     text = str(problem)
     numbers = set(map(int, re.findall(r"(?:\(os error |\[Errno |\[WinError )(\d+)[)\]]", text)))
     if numbers & FULL:

@@ -26,9 +26,7 @@ BYTE = 1 << 30  # the byte that Windows locks: nobody else can read it, so it is
 def exclusive(file: Path, subject: object) -> Iterator[None]:
     """Hold a lock on `file`, which guards `subject` and names its holder, once no other does."""
     if os.environ.get(HELD) == str(file):
-        cause = (
-            f"a smoke command of pyproject.toml has started this, and it works on {subject} itself"
-        )
+        cause = f"a smoke command of pyproject.toml has started this, which works on {subject}"
         raise CannotError(cause, "take that command out of smoke in [tool.condaw]")
     with _opened(file) as lock:
         tries = itertools.count()
@@ -67,8 +65,7 @@ def _opened(file: Path) -> IO[str]:
 
 
 def _locked(file: IO[str]) -> bool:
-    """Lock `file` until it is closed; return False if another process holds it.
-    Sources: flock(2); Microsoft's C run-time library, _locking."""
+    """Lock `file` until it is closed; return False if another process holds it."""
     try:
         if sys.platform == "win32":
             import msvcrt

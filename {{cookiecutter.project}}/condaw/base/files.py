@@ -14,8 +14,7 @@ clock, sleep = time.monotonic, time.sleep
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file or folder, and wait while a scanner or indexer of Windows holds it open. Raises
-    OSError if it cannot be done. Sources: uv's `rename_with_retry`, pip's `replace`."""
+    """Rename a file or folder; on Windows, wait for scanners, as uv's `rename_with_retry` does."""
     end = clock() + PATIENCE
     while True:
         try:

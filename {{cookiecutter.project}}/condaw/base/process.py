@@ -93,8 +93,7 @@ def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
 
 
 def resolved(command: Sequence[str | Path], env: Mapping[str, str] | None) -> list[str]:
-    """Return `command` with its program looked up on the PATH of `env`. Windows would look on the
-    PATH of this process. Source: CreateProcess, lpApplicationName."""
+    """Return `command` with its program found on the PATH of `env`, which Windows ignores."""
     import shutil
 
     program, *words = map(str, command)
@@ -109,9 +108,8 @@ def last_line(output: str) -> str:
 
 
 def finish(code: int) -> NoReturn:
-    """Leave at once with `code`. py-rattler can crash while the interpreter shuts down, after its
-    work is done; so the interpreter is not shut down. conda-lock leaves it to `atexit` to remove
-    temporary folders."""
+    """Leave at once with `code`: py-rattler can crash while the interpreter shuts down. conda-lock
+    leaves it to `atexit` to remove temporary folders."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):

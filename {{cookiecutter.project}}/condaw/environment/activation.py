@@ -61,9 +61,8 @@ def path_entries(prefix: Path) -> list[str]:
 
 
 def shell_command(prefix: Path, env: dict[str, str], folder: Path) -> list[str]:
-    """Return the command that starts the user's own shell, and complete `env` for it. Start-up
-    files often put other folders in front of PATH; bash and zsh are told to read the file that this
-    writes into `folder`, which puts the environment in front again."""
+    """Return the command that starts the user's own shell, and complete `env` for it. What this
+    writes into `folder` puts the environment in front of PATH again, after start-up files."""
     shell, entries = env.get("SHELL") or "/bin/sh", "$CONDAW_PATH"
     env["CONDAW_PATH"] = os.pathsep.join(path_entries(prefix))
     if os.name == "nt" and "MSYSTEM" not in env:
@@ -95,10 +94,9 @@ def _own_variables(prefix: Path) -> dict[str, str]:
             if any("=" in name or b"\0" in os.fsencode(f"{name}{value}") for name, value in pairs):
                 raise ValueError("no operating system takes such a variable")
         except (OSError, ValueError, AttributeError, RecursionError):
-            raise CannotError(
-                f"{file} does not hold environment variables as JSON",
-                "correct it, or make the environment again: python -m condaw create --repair",
-            ) from None
+            cause = f"{file} does not hold environment variables as JSON"
+            step = "correct it, or make the environment again: python -m condaw create --repair"
+            raise CannotError(cause, step) from None
         found |= {name: str(value) for name, value in pairs}
     return found
 
@@ -123,7 +121,5 @@ def _after(scripts: list[Path], prefix: Path, env: dict[str, str]) -> dict[str, 
     try:
         return {**json.loads(result.stdout.splitlines()[-1])}
     except (ValueError, IndexError, TypeError):
-        raise CannotError(
-            "the activation scripts in .conda/etc/conda/activate.d failed",
-            "see what they print: conda activate ./.conda",
-        ) from None
+        cause = "the activation scripts in .conda/etc/conda/activate.d failed"
+        raise CannotError(cause, "see what they print: conda activate ./.conda") from None

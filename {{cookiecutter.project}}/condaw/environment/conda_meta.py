@@ -34,8 +34,7 @@ def protect(prefix: Path, site: Path) -> None:
 
 
 def complete_records(project: Project, prefix: Path, packages: Sequence[Package]) -> None:
-    """Add to rattler's records in `prefix` what the lock does not hold, and begin a history. Write
-    the variables of environment.yml to where conda reads them when it activates `prefix`."""
+    """Complete rattler's records in `prefix`; write the variables, and begin a history."""
     specs = requested(project)
     for package in packages:
         file = prefix / META / f"{package.stem}.json"

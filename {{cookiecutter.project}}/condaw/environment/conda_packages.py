@@ -27,8 +27,7 @@ def link(
     packages: Sequence[Package], staging: Path, prefix: Path, archives: Path | None = None
 ) -> None:
     """Fetch, check and link `packages` into `staging`, which will be renamed to `prefix`.
-    `archives` is a folder to take them from, in the layout of a channel. What is damaged in the
-    cache of unpacked packages is fetched again. Raises CannotError if that cannot be done."""
+    `archives` is a folder to take them from, in the layout of a channel."""
     urls = [package.url for package in packages]
     if archives:
         urls = [(archives / p.subdir / p.file_name).as_uri() for p in packages]
@@ -87,10 +86,9 @@ def _check_local_archive(package: Package, url: str) -> None:
         cause = f"{package.name}: {archive} cannot be read: {error.strerror}"
         raise CannotError(cause, f"put the channel back, and {RETRY}") from None
     if digest != package.sha256:
-        raise CannotError(
-            f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}",
-            "find out who changed it; if that is right, run: python -m condaw lock",
-        )
+        cause = f"{package.name}: the sha256 of {archive} is {digest}, locked is {package.sha256}"
+        step = "find out who changed it; if that is right, run: python -m condaw lock"
+        raise CannotError(cause, step)
 
 
 class Progress(InstallerReporter):

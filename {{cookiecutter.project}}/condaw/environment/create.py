@@ -32,10 +32,9 @@ def create_environment(
     repair: bool,
     archives: Path | None,
 ) -> list[Finding]:
-    """Replace the project's environment by one that holds just `packages` and the project, and
-    return which of its smoke commands fail. `made_from` are the inputs that `packages` were read
-    from. `archives` is a folder that has the conda packages, in the layout of a channel. Raises
-    CannotError, and leaves the environment as it was, if it cannot be made."""
+    """Replace the project's environment by one that holds just `packages`, which were read from the
+    inputs `made_from`, and the project. Return which of its smoke commands fail. `archives` is a
+    folder that has the conda packages, in the layout of a channel."""
     _check_path(project.prefix)
     with exclusive(project.file_lock, project.prefix):
         _clean_up(project)
@@ -65,13 +64,10 @@ def create_environment(
 
 
 def _check_path(prefix: Path) -> None:
-    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH. Scripts
-    start through a shell's double quotes if the path has a space or is very long."""
+    """Refuse a path that breaks packages: it is written into files, into quotes, into PATH."""
     if bad := set(str(prefix)) & {*'"\n\r', *("" if os.name == "nt" else "'\\$`"), os.pathsep}:
-        raise CannotError(
-            f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments",
-            f"move the project to another path, and {RETRY}",
-        )
+        cause = f"the path {str(prefix)!r} holds {sorted(bad)[0]!r}, which breaks environments"
+        raise CannotError(cause, f"move the project to another path, and {RETRY}")
     if sys.platform == "linux" and prefix.with_name(LOCK.upper()).exists():
         note = f"{prefix.parent} ignores the case of file names, which some packages need"
         console.note(f"{note}: if this fails, move the project, for example to a volume")

@@ -82,8 +82,7 @@ def read_snapshot(prefix: Path) -> Snapshot | None:
 
 def _seen(prefix: Path, files: Mapping[str, File]) -> dict[str, Seen]:
     """Return what is at `./` and at each path below `prefix`; of conda-meta, the folder alone. Only
-    `files` are read. Large ones are hashed in a thread of their own: hashing a large piece lets
-    other threads run."""
+    `files` are read; large ones in a thread of their own, since hashing lets others run."""
     root = prefix.stat()
     seen, owners = {"./": Seen(mode_of("", root.st_mode), "")}, {0, root.st_uid}
     with ThreadPoolExecutor(1) as pool:
@@ -105,9 +104,8 @@ def _seen(prefix: Path, files: Mapping[str, File]) -> dict[str, Seen]:
 
 
 def mode_of(path: str, mode: int) -> int:
-    """Return the mode to compare, from a `st_mode` of the file at `path`. Without the bits that
-    CPython sets on Windows for a name, and not for an open file. Source: CPython's
-    `Modules/posixmodule.c`, update_st_mode_from_path."""
+    """Return the mode to compare, without the bits that CPython sets on Windows for a name, and not
+    for an open file (`Modules/posixmodule.c`, update_st_mode_from_path)."""
     bits = stat.S_IMODE(mode) & ~IGNORED
     return bits & ~0o111 if path.lower().endswith((".exe", ".bat", ".cmd", ".com")) else bits
 

@@ -52,9 +52,8 @@ def install(
     project: Project, packages: Sequence[Package], prefix: Path, site: Path, env: Mapping[str, str]
 ) -> None:
     """Install `packages`, each a wheel with the locked sha256, and the project as a link to its
-    sources, if pyproject.toml describes one. uv writes all wheels at once. Of those that bring
-    other content for the same file, the last by name must win, each time: so they are installed
-    again, one after the other. Raises CannotError if that cannot be done."""
+    sources, if pyproject.toml describes one. uv writes all wheels at once. Those that bring other
+    content for one file are installed again in order: the last by name must win, each time."""
     for package in packages:
         kept = _kept() / package.file_name
         if kept.is_file() and sha256_of(kept) != package.sha256:
@@ -76,8 +75,7 @@ def install(
 
 
 def forget(names: Sequence[str]) -> None:
-    """Drop packages from uv's cache: a hard link may have carried an edit into it. There must be
-    `names`: without one, uv drops everything."""
+    """Drop packages from uv's cache. Without `names`, uv would drop everything."""
     process.run([UV, "cache", "clean", "--no-config", *names], env=environment())
 
 
@@ -97,8 +95,7 @@ def relocatable(prefix: Path, site: Path) -> Iterator[None]:
 
 
 def write_ascii_links(site: Path) -> None:
-    """Replace each .pth file of other letters by code that adds the same folders. Source: Python's
-    `site`."""
+    """Replace each .pth file of other letters by code that adds the same folders."""
     for record in site.glob("*.dist-info/RECORD"):
         text = record.read_text(encoding="utf-8")
         for name in re.findall(r"(?m)^([^/\n]+\.pth),", text):

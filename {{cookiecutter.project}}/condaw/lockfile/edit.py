@@ -137,8 +137,7 @@ def _solved(
     draft: Project, text: str, entries: Sequence[Entry], limited: Limited | None
 ) -> dict[Entry, str]:
     """Solve until each of `entries` has one version on all platforms, and return these. `limited`
-    gives what to ask for instead of an entry, up to the version that was found before, if any; with
-    it, everything may move."""
+    gives what to ask for instead, up to the version found before; with it, everything may move."""
     specs = {entry: limited(entry, "") if limited else entry.spec for entry in entries}
     while True:
         draft.environment_yml.write_bytes(_replaced(text, specs).encode())

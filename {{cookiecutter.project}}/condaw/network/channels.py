@@ -102,8 +102,6 @@ def mirrors() -> dict[str, list[str]]:
     custom = settings.get("custom_channels")
     for name, location in custom.items() if isinstance(custom, dict) else ():
         found[f"{PUBLIC}{name}/"] = f"{str(location).rstrip('/')}/{name}"
-    if not all("://" in location for location in found.values()):
-        raise CannotError("channel_alias or custom_channels is not a URL", "correct .condarc")
     ours = {public: [f"{location.rstrip('/')}/"] for public, location in found.items()}
     return {**ours, **config().mirrors}
 
@@ -129,8 +127,7 @@ def fetched_from(url: str) -> str:
 
 
 def condarc() -> dict[str, tuple[Any, Path]]:
-    """Return conda's configuration, each setting with its file: the one nearest to the user. Maps
-    are merged. A setting that is not supported is told, once."""
+    """Return conda's configuration, each setting with its file. Maps are merged."""
     found: dict[str, tuple[Any, Path]] = {}
     for file in _condarc_files():
         try:
@@ -148,8 +145,7 @@ def condarc() -> dict[str, tuple[Any, Path]]:
 
 
 def _condarc_files() -> list[Path]:
-    """Return the places of conda's configuration, the nearest to the user last. Source: conda's
-    `conda/base/constants.py`, SEARCH_PATH."""
+    """Return the places of conda's configuration, the nearest to the user last (SEARCH_PATH)."""
     variables = ("CONDA_ROOT", "XDG_CONFIG_HOME", "CONDA_PREFIX", "CONDARC")
     root, xdg, prefix, own = (Path(os.environ.get(name) or os.devnull) for name in variables)
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - this one never fails
