@@ -345,7 +345,8 @@ def _report(findings: Sequence[Finding], good_news: str) -> int:
     if not findings:
         console.note(good_news)
         return OK
-    repair = any(finding.kind.repairable for finding in findings)
+    mended = ("package-", "project-", "file-", "record-")  # by a repair, with the lock as it is
+    repair = any(finding.kind.value.startswith(mended) for finding in findings)
     count = f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
     console.warn(count + ("; to repair: python -m condaw create --repair" if repair else ""))
     return DRIFTED

@@ -76,7 +76,7 @@ def _check_path(prefix: Path) -> None:
 def _clean_up(project: Project) -> None:
     """Finish or undo what a killed run has left; what somebody else put there stays."""
     for path in (project.prefix, project.staging, project.retired):
-        if path.is_dir() and not swap.is_readable(path):
+        if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):  # root's, with a umask
             cause = f"{path} cannot be read"
             raise CannotError(cause, f"{swap.how_to_remove(path)}, and {RETRY}")
         if swap.is_foreign(path):

@@ -23,11 +23,6 @@ class Kind(Enum):
     FILE_MODE = "file-mode"
     RECORD_CHANGED = "record-changed"
 
-    @property
-    def repairable(self) -> bool:
-        """Return whether `create --repair` repairs it, with the lock as it is."""
-        return self.value.startswith(("package-", "project-", "file-", "record-"))
-
 
 class Finding(NamedTuple):
     """One difference; `path` is relative to the prefix, with forward slashes."""

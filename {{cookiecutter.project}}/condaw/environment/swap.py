@@ -32,14 +32,7 @@ def is_foreign(path: Path) -> bool:
     """Return whether something is at `path` that condaw did not make, and must not touch."""
     if path.is_symlink() or path.resolve() != path or (os.path.lexists(path) and not path.is_dir()):
         return True
-    if path.exists() and not is_readable(path):
-        return True
     return not (path / MARK).exists() and any(files for _, _, files in os.walk(path))
-
-
-def is_readable(path: Path) -> bool:
-    """Return whether this user may look into a folder; not if root has made it, with a umask."""
-    return os.access(path, os.R_OK | os.X_OK)
 
 
 def how_to_remove(path: Path) -> str:
