@@ -341,6 +341,22 @@ def test_a_defect_is_named_with_the_line_of_its_entry(tmp_path: Path) -> None:
     assert text.splitlines()[defect.line - 1] == "- name: bzip2"
 
 
+def test_only_the_entries_of_the_platform_that_is_asked_for_are_judged(tmp_path: Path) -> None:
+    """However they are written: with comments, empty lines, and no end of the last line."""
+    path, text = tmp_path / "conda-lock.yml", GOOD.read_text(encoding="utf-8")
+    other = "\n  platform: osx-64\n"
+    text = text.replace(other, f"\n# a comment\n\n{other}  build: 1\n\n# another\n").rstrip()
+    foreign = text.index(other)
+    sha256 = text.index("sha256: ", foreign) + len("sha256: ")
+    path.write_text(text[:sha256] + "x" + text[sha256 + 1 :], encoding="utf-8")
+    good = reader.read(path, "linux-64", PUBLIC)
+    assert [p.name for p in good] == [e["name"] for e in parsed()["package"]]
+    lines = text.splitlines()
+    assert all(lines[p.line - 1] == f"- name: {p.name}" for p in good)
+    with pytest.raises(reader.LockError, match="sha256 is missing or malformed"):
+        reader.read(path, "osx-64", PUBLIC)
+
+
 def test_all_defects_are_kept_and_three_are_said(tmp_path: Path) -> None:
     def spoil(content: Content) -> None:
         for name in ("pip", "ruff", "rich", "scp", "bzip2"):

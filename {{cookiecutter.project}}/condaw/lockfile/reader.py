@@ -1,5 +1,6 @@
 """conda-lock.yml (CEP 37) -> the packages of one platform, each of which passes every rule."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,7 +46,7 @@ def read(path: Path, platform: str, channels: Iterable[str]) -> list[Package]:
     """Return the packages that `path` locks for `platform`, each fit to be installed. `channels`
     are the URLs that conda packages may come from. Raises LockError with every defect of the file's
     form and of that platform's packages."""
-    document, lines = _load(path)
+    document, lines = _load(path, platform)
     platforms = document["metadata"]["platforms"]
     if platform not in platforms:
         cause = f"conda-lock.yml has no {platform}, only {', '.join(platforms)}"
@@ -73,10 +74,22 @@ def _package(entry: dict[str, Any], line: int) -> Package:
     return Package(**texts, **hashes, dependencies=entry.get("dependencies", {}), line=line)
 
 
-def _load(path: Path) -> tuple[Any, list[int]]:
-    """Return the document, and the line at which each entry of `package` begins."""
+def _only(platform: str, text: str) -> str:
+    """Return `text` with empty lines for other platforms' entries that look as conda-lock writes
+    them, because YAML takes long."""
+    others = {*re.findall(r"^  - (\S+)$", text, re.M)} - {platform}
+    rest, names = r"(?:(?:  (?!platform:).*|#.*)?(?:\n|\Z))*", "|".join(map(re.escape, others))
+    entry = rf"^- .*\n{rest}  platform: (?:{names})\n{rest}"
+    ours = re.sub(entry, lambda found: "\n" * found[0].count("\n"), text, flags=re.M)
+    return ours if re.search("^- ", ours, re.M) else text
+
+
+def _load(path: Path, platform: str = "") -> tuple[Any, list[int]]:
+    """Return the document, and the line at which each entry of `package` begins; with `platform`,
+    without the entries of others."""
     try:
-        loader = yaml.CSafeLoader(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        loader = yaml.CSafeLoader(_only(platform, text) if platform else text)
         node = loader.get_single_node()
         document = loader.construct_document(node) if node else None
     except FileNotFoundError:
