@@ -44,12 +44,11 @@ lint: .venv/ready
 pins: .venv/ready
 	$(BIN)/python tools/pins.py
 
-# Parts quickly, on a machine that is not quiet: make bench BENCH="--runs 1 --small"
-# The order matters: minutes after many files were deleted, making files is slow (measure.discard).
+# Quickly, on a machine that is not quiet: make bench BENCH="--runs 1 --small"
+# After it was stopped: make bench BENCH=--resume
 bench: .venv/ready
 	test -x build/bench/bin/python || $(PYTHON) -m venv build/bench
 	build/bench/bin/pip install --quiet --require-hashes --no-deps -r benchmarks/requirements.txt
-	$(BIN)/python benchmarks/generation.py $(BENCH)
 	$(BIN)/python benchmarks/environment.py $(BENCH)
 	build/bench/bin/python benchmarks/fleet.py $(BENCH)
 	$(BIN)/python benchmarks/scale.py $(BENCH)

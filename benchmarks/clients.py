@@ -15,15 +15,6 @@ from pathlib import Path
 from typing import Any
 
 
-def loop(job: dict[str, Any]) -> None:
-    """Ask with netmiko, one host after the other, as in its examples."""
-    from netmiko import ConnectHandler
-
-    for host in job["hosts"]:
-        with ConnectHandler(**_netmiko(job, host)) as connection:
-            print(host, connection.send_command(job["command"]))
-
-
 def _netmiko(job: dict[str, Any], host: str) -> dict[str, Any]:
     return {
         "device_type": job["device_type"],
@@ -114,5 +105,5 @@ def parallel_ssh(job: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    client = {"loop": loop, "nornir": nornir, "asyncssh": asyncssh, "parallel-ssh": parallel_ssh}
+    client = {"nornir": nornir, "asyncssh": asyncssh, "parallel-ssh": parallel_ssh}
     client[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text(encoding="utf-8")))

@@ -1,6 +1,6 @@
 """ssh-uptime beside what else asks many hosts, on a farm of SSH servers on loopback.
 
-    build/bench/bin/python benchmarks/fleet.py [--runs 5] [--small] [TASK...]
+    build/bench/bin/python benchmarks/fleet.py [--runs 3] [--small] [TASK...]
 
 Two jobs: Unix hosts, whose `uptime` is run on SSH's exec channel, and devices, at whose prompt
 `show version` is typed. All log in with the same key, and check host keys strictly, but for
@@ -12,13 +12,11 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
-from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,25 +24,23 @@ import measure
 from farm import USER, address, farm, many_files
 from measure import ROOT, Contenders, Cost, FailedError
 
-TASKS = ("near", "far", "devices", "devices far", "encrypted", "known")
+TASKS = ("near", "far", "devices", "devices far", "encrypted", "start")
 SAMPLE = ROOT / "{{cookiecutter.project}}" / "src" / "{{cookiecutter.package}}"
 CLIENTS = Path(__file__).with_name("clients.py")
-SIZES = (10, 100, 500, 2_000)
+SIZES = (100, 500, 2_000)
 ROUND_TRIP = {"near": 0.0, "far": 0.05, "devices": 0.0, "devices far": 0.05}
 """Seconds."""
 ENCRYPTED_AT = 300
 """Hosts that are asked with an encrypted key, and with a plain one."""
 PASSPHRASE = "open sesame"  # noqa: S105 - of a key that is made here
-KNOWN = (10, 10_000)
-"""Lines of known_hosts."""
-KNOWN_AT = 100
-"""Hosts that are asked with those."""
 PORT = 22000
 SESSIONS = 32
-"""At a time, for all but the loop."""
-MOST = {"netmiko in a loop": 10, "ansible raw": 100, "pssh": 500}
+"""At a time."""
+MOST = {"ansible raw": 100}
 """Hosts up to which a slow one is measured; beyond, nothing is said about it."""
-ONCE = 1_000
+MOST_FAR = 500
+"""Hosts up to which there is a round trip."""
+ONCE = 500
 """Hosts from which on a run is long enough to be measured once."""
 
 
@@ -70,20 +66,15 @@ class Job:
         strict = ["-oStrictHostKeyChecking=yes", f"-oUserKnownHostsFile={self.folder}/known"]
         return ["-F", os.devnull, *strict, f"-oIdentityFile={self.folder}/id", "-oLogLevel=ERROR"]
 
-    def prepare(
-        self, hosts: int, lines: int = 0, addresses: int = 0, device_type: str = "linux"
-    ) -> None:
-        """Write inventories of `hosts`, on fewer addresses if so wanted, and known_hosts."""
-        unique = [address(index) for index in range(addresses or hosts)]
-        known = [f"[{name}]:{self.port} {self.key}\n" for name in unique]
+    def prepare(self, hosts: int, device_type: str = "linux") -> None:
+        """Write inventories of `hosts`, and known_hosts."""
+        names = [address(index) for index in range(hosts)]
+        known = [f"[{name}]:{self.port} {self.key}\n" for name in names]
         each = self.folder / "each"
         each.mkdir(exist_ok=True)
-        for name, line in zip(unique, known, strict=True):
+        for name, line in zip(names, known, strict=True):
             (each / name).write_text(line)
-        other = b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + secrets.token_bytes(32)).decode()
-        known += [f"other{i}.example.com ssh-ed25519 {other}\n" for i in range(lines - len(known))]
         (self.folder / "known").write_text("".join(known))
-        names = [unique[index % len(unique)] for index in range(hosts)]
         job = {
             "hosts": names,
             "port": self.port,
@@ -96,23 +87,12 @@ class Job:
             "command": "uptime" if device_type == "linux" else "show version",
         }
         (self.folder / "job.json").write_text(json.dumps(job))
-        named = [
-            (f"{USER}{index}" if addresses else USER, name) for index, name in enumerate(names)
-        ]
-        lines_of = {
-            "hosts.yml": "".join(
-                f"{user}-{name}: {{host: {name}, port: {self.port}, username: {user},"
-                f" device_type: {device_type}}}\n"
-                for user, name in named
-            ),
-            "pssh": "".join(f"{name}:{self.port} {user}\n" for user, name in named),
-            "ansible": "".join(
-                f"h{index} ansible_host={name} ansible_port={self.port} ansible_user={user}\n"
-                for index, (user, name) in enumerate(named)
-            ),
-        }
-        for file, text in lines_of.items():
-            (self.folder / file).write_text(text)
+        options = f"port: {self.port}, username: {USER}, device_type: {device_type}"
+        inventory = "".join(f"h{name}: {{host: {name}, {options}}}\n" for name in names)
+        (self.folder / "hosts.yml").write_text(inventory)
+        options = f"ansible_port={self.port} ansible_user={USER}"
+        inventory = "".join(f"h{name} ansible_host={name} {options}\n" for name in names)
+        (self.folder / "ansible").write_text(inventory)
 
     def _run(self, hosts: int, command: Sequence[str | Path], mark: str = " 1 day") -> Cost:
         out = self.folder / "out"
@@ -138,29 +118,12 @@ class Job:
         words = ["all", "-i", "ansible", "-m", "raw", "-a", "uptime"]
         return self._run(hosts, [program, *words])
 
-    def pssh(self, program: str, hosts: int) -> Cost:
-        """Ask with `program`, a pssh of Python."""
-        words = [
-            "-h",
-            "pssh",
-            "-p",
-            str(SESSIONS),
-            "-t",
-            "60",
-            "-i",
-            "-x",
-            " ".join(self._openssh()),
-        ]
-        return self._run(hosts, [program, *words, "uptime"])
-
     def devices(self, hosts: int) -> Contenders:
         """Return what types at the prompt of a device."""
-        found = {
+        return {
             "ssh-uptime": partial(self.ours, hosts),
             "nornir + netmiko": partial(self.client, hosts, "nornir"),
-            "netmiko in a loop": partial(self.client, hosts, "loop"),
         }
-        return {name: job for name, job in found.items() if hosts <= MOST.get(name, hosts)}
 
     def unix(self, hosts: int) -> Contenders:
         """Return what runs a command on the exec channel."""
@@ -170,14 +133,7 @@ class Job:
             "parallel-ssh": partial(self.client, hosts, "parallel-ssh"),
             "ansible raw": partial(self.ansible, hosts),
         }
-        if program := pssh():
-            found["pssh"] = partial(self.pssh, program, hosts)
         return {name: job for name, job in found.items() if hosts <= MOST.get(name, hosts)}
-
-
-def pssh() -> str | None:
-    """Return the program, by either of its names."""
-    return shutil.which("pssh") or shutil.which("parallel-ssh")
 
 
 def versions() -> dict[str, str]:
@@ -186,8 +142,6 @@ def versions() -> dict[str, str]:
     found = {name: importlib.metadata.version(name) for name in names}
     ssh = subprocess.run(["ssh", "-V"], stderr=subprocess.PIPE, text=True, check=False).stderr
     found["OpenSSH"] = ssh.partition("_")[2].split()[0] if "_" in ssh else "none"
-    if program := pssh():
-        found["pssh"] = measure.version(program, "--version")
     return found
 
 
@@ -199,7 +153,7 @@ def main() -> None:
     record = measure.Record("fleet", options, versions())
     for task in [task for task in options.tasks if task in ROUND_TRIP]:
         delay = ROUND_TRIP[task]
-        for hosts in sizes:
+        for hosts in [size for size in sizes if size <= (MOST_FAR if delay else size)]:
             with tempfile.TemporaryDirectory() as name, farm(Path(name), hosts, PORT, delay) as key:
                 job = Job(Path(name), key, PORT + bool(delay))
                 unix = not task.startswith("devices")
@@ -207,17 +161,13 @@ def main() -> None:
                 runs = options.runs if hosts < ONCE else 1
                 contenders = job.unix(hosts) if unix else job.devices(hosts)
                 record.add(measure.alternate(task, contenders, runs, size=hosts))
-    if "encrypted" in options.tasks:
-        hosts = ENCRYPTED_AT
-        with tempfile.TemporaryDirectory() as name, farm(Path(name), hosts, PORT, 0) as key:
-            job = Job(Path(name), key, PORT)
-            job.prepare(hosts)
-            contenders = keys(job, hosts)
-            record.add(measure.alternate("encrypted", contenders, options.runs, size=hosts))
-    if "known" in options.tasks:
-        with tempfile.TemporaryDirectory() as name, farm(Path(name), KNOWN[0], PORT, 0) as key:
-            job = Job(Path(name), key, PORT)
-            record.add(measure.alternate("known", known_hosts(job), options.runs, size=KNOWN_AT))
+    for task, hosts in {"encrypted": ENCRYPTED_AT, "start": 1}.items():
+        if task in options.tasks:
+            with tempfile.TemporaryDirectory() as name, farm(Path(name), hosts, PORT, 0) as key:
+                job = Job(Path(name), key, PORT)
+                job.prepare(hosts)
+                able = keys(job, hosts) if task == "encrypted" else job.unix(hosts)
+                record.add(measure.alternate(task, able, options.runs, size=hosts))
 
 
 def keys(job: Job, hosts: int) -> Contenders:
@@ -228,26 +178,6 @@ def keys(job: Job, hosts: int) -> Contenders:
     return {
         "ssh-uptime, plain key": partial(job.ours, hosts),
         "ssh-uptime, encrypted key": partial(job.ours, hosts, "encrypted"),
-    }
-
-
-def known_hosts(job: Job) -> Contenders:
-    """Return contenders by the length of known_hosts.
-
-    paramiko reads it anew for each host, and takes half a minute for 10,000 lines: nothing on it
-    but ssh-uptime can take part.
-    """
-
-    def prepared(lines: int, run: Callable[[], Cost]) -> Cost:
-        job.prepare(KNOWN_AT, lines, addresses=KNOWN[0])
-        return run()
-
-    able = job.unix(KNOWN_AT)
-    return {
-        f"{name}, {lines:,} lines": partial(prepared, lines, able[name])
-        for lines in KNOWN
-        for name in ("ssh-uptime", "asyncssh", "pssh")
-        if name in able
     }
 
 

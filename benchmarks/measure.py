@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,13 +74,10 @@ def run(
     *,
     cwd: Path,
     env: Mapping[str, str],
-    accept: Sequence[int] = (0,),
     output: Path | None = None,
 ) -> Cost:
-    """Run one command and return its cost; its stdout goes to `output`.
-
-    Raises FailedError if it does not start, or if its exit code is not in `accept`.
-    """
+    """Run one command and return its cost; its stdout goes to `output`. Raises FailedError if it
+    does not start or does not end with 0."""
     reading, writing = os.pipe()
     words = [str(word) for word in command]
     target = output or Path(os.devnull)
@@ -103,7 +101,7 @@ def run(
     if not answer:
         raise FailedError(f"{words[0]} did not start: {said}")
     code, cost = json.loads(answer)
-    if code not in accept:
+    if code:
         raise FailedError(f"{' '.join(words)[:200]} ended with {code}: {said[-2000:]}")
     return Cost(*cost)
 
@@ -153,15 +151,18 @@ def alternate(task: str, contenders: Contenders, runs: int, **labels: Any) -> li
 
 
 class Record:
-    """The rows of one part, with machine, load and versions; written after each task.
-
-    If only some tasks are run, the rows of the others are kept.
-    """
+    """The rows of one part, with machine, load and versions; written after each task. The rows of
+    other tasks are kept."""
 
     def __init__(self, part: str, options: argparse.Namespace, versions: Mapping[str, str]) -> None:
         self.path = RESULTS / f"{part}.json"
-        kept = options.some and self.path.exists()
-        self.rows: list[Row] = json.loads(self.path.read_text("utf-8"))["rows"] if kept else []
+        result = json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
+        self.rows: list[Row] = result.get("rows", [])
+        if options.resume and result.get("date") == time.strftime("%Y-%m-%d"):
+            done = {row["task"].partition(",")[0] for row in self.rows}
+            options.tasks = [task for task in options.tasks if task not in done]
+        elif not options.some:
+            self.rows = []
         self.about: dict[str, Any] = {
             "part": part,
             "date": time.strftime("%Y-%m-%d"),
@@ -181,8 +182,8 @@ class Record:
         self.path.write_text(text + "\n", encoding="utf-8")
 
 
-def _key(row: Row) -> tuple[str, str, int]:
-    return row["task"], row["contender"], row.get("size", 0)
+def _key(row: Row) -> tuple[Any, ...]:
+    return row["task"], row["contender"], row.get("size"), row.get("stage")
 
 
 def machine() -> dict[str, Any]:
@@ -208,18 +209,21 @@ def load() -> float:
 
 
 def version(*command: str | Path) -> str:
-    """Return the first number that `command` prints, such as `26.7.1`, or `unknown`."""
+    """Return the first number that `command` prints, such as `26.7.1`; `none` without it."""
+    if not shutil.which(command[0]):
+        return "none"
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     words = (done.stdout or done.stderr).split("\n")[0].split()
-    return next((word for word in words if word[:1].isdigit()), "unknown")
+    return next((word for word in words if word[:1].isdigit()), "none")
 
 
-def arguments(description: str | None, tasks: Sequence[str], runs: int = 5) -> argparse.Namespace:
+def arguments(description: str | None, tasks: Sequence[str], runs: int = 3) -> argparse.Namespace:
     """Parse the options that all parts take: which tasks, and how often."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("tasks", nargs="*", help="of " + ", ".join(tasks) + "; none means all")
     parser.add_argument("--runs", type=int, default=runs, help=f"of each task ({runs})")
     parser.add_argument("--small", action="store_true", help="only the smallest sizes")
+    parser.add_argument("--resume", action="store_true", help="only what has no figures of today")
     options = parser.parse_args()
     if unknown := set(options.tasks) - set(tasks):
         parser.error(f"no such task: {', '.join(sorted(unknown))}")

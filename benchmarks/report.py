@@ -1,389 +1,444 @@
-"""results/*.json -> the tables and plots of docs/explanation/benchmarks.md.
+"""results/*.json -> docs/explanation/benchmarks.md and its picture.
 
     build/bench/bin/python benchmarks/report.py
 
-What is between the marks of a part is written anew; what a person wrote around it stays.
+The whole page is written here, and each figure in it is computed, so that no sentence can drift.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-import re
 from collections.abc import Iterable, Sequence
+from math import isnan
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import matplotlib
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "explanation" / "benchmarks.md"
-PICTURES = ROOT / "docs" / "pictures" / "benchmarks"
+PICTURE = ROOT / "docs" / "pictures" / "benchmarks.svg"
 
-Row = dict[str, Any]
-Result = dict[str, Any]
-
-ENVIRONMENT = {
+WHOLE, PLAIN = "condaw, as generated", "condaw, plain"
+SAME, BARE = "micromamba, the same job", "micromamba, bare"
+OPENSSL = "openssl dgst -sha256, the files of plain"
+TASKS = {
     "cold": "Create, empty caches",
     "warm": "Create, warm caches",
     "again": "Nothing to do",
     "verify": "Verify",
-    "repair": "Repair one broken package",
-    "relock": "Lock again",
-    "bundle": "Put everything into one file",
-    "unbundle": "Create from that file, empty caches",
+    "generate": "`cookiecutter`, the next project",
 }
 FLEET = {
-    "near": "Unix",
+    "near": "Unix, no round trip",
     "far": "Unix, 50 ms round trip",
-    "devices": "Devices",
+    "devices": "Devices, no round trip",
     "devices far": "Devices, 50 ms round trip",
 }
-GENERATION = {
-    "generate": "`cookiecutter`, to a locked and verified environment",
-    "clone": "`python -m condaw create` in a clone",
-    "try": "`make try`, with the making of the channel",
-}
+COMPARED = "each file compared"
+AT = 500
+"""Hosts at which the targets of a fleet are judged."""
+
+Row = dict[str, Any]
+Lines = list[str]
+
+
+class Results:
+    """The rows of all parts."""
+
+    def __init__(self) -> None:
+        paths = sorted(RESULTS.glob("*.json"))
+        self.parts = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+        self.rows: list[Row] = [row for part in self.parts.values() for row in part["rows"]]
+
+    def of(self, task: str, **labels: Any) -> list[Row]:
+        """Return the rows of a task that have figures and these labels."""
+        found = [row for row in self.rows if row["task"] == task and row["costs"]]
+        return [row for row in found if all(row.get(k) == v for k, v in labels.items())]
+
+    def row(self, task: str, contender: str, **labels: Any) -> Row:
+        """Return the one row of a contender."""
+        return next(iter(self.of(task, contender=contender, **labels)), {"costs": []})
+
+    def about(self, part: str) -> Lines:
+        """Return a paragraph: date, machine, load and versions."""
+        result, machine = self.parts[part], self.parts[part]["machine"]
+        versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+        return [
+            f"{result['date']}: {machine['cpu']}, {machine['cores']} cores, "
+            f"{machine['memory_gb']} GB, {machine['system']}; load {min(result['load']):.1f} to "
+            f"{max(result['load']):.1f}; medians of {result['runs']}. {versions}.",
+            "",
+        ]
+
+
+class Target(NamedTuple):
+    """What should hold, what was measured, and what shows why it does not."""
+
+    text: str
+    most: float
+    measured: float
+    unit: str
+    why: str
+
+    def met(self) -> str:
+        """Return the last cell of its row."""
+        return "" if isnan(self.measured) else "yes" if self.measured <= self.most else "no"
 
 
 # --- figures
 
 
-def figure(row: Row, key: str) -> float:
-    """Return the median of one kind of cost, in the unit of `measure.Cost`."""
-    return float(median(cost[key] for cost in row["costs"]))
+def figure(row: Row, key: str = "seconds") -> float:
+    """Return the median of one kind of cost, in the unit of `measure.Cost`; NaN without one."""
+    return float(median(cost[key] for cost in row["costs"])) if row["costs"] else float("nan")
 
 
 def ratio(row: Row, other: Row, key: str = "seconds") -> float:
-    """Return how many times as much `row` takes as `other`.
-
-    It is the median over the rounds; each compares two runs that followed each other.
-    """
+    """Return how many times as much `row` takes as `other`: the median over the rounds, each of
+    which compares two runs that followed each other."""
     pairs = zip(row["costs"], other["costs"], strict=False)
-    return float(median(ours[key] / theirs[key] for ours, theirs in pairs))
-
-
-def exponent(sizes: Sequence[float], values: Sequence[float]) -> str:
-    """Return x if values grow as size ** x: the slope of a least squares line of the logarithms."""
-    if len(sizes) < 2:
-        return ""
-    xs, ys = [math.log(size) for size in sizes], [math.log(value) for value in values]
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    slope = sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True))
-    return f"{slope / sum((a - x) ** 2 for a in xs):.2f}"
+    found = [ours[key] / theirs[key] for ours, theirs in pairs]
+    return float(median(found)) if found else float("nan")
 
 
 def short(value: float) -> str:
-    """Return `value` with three significant digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    """Return `value` with three significant digits, nothing for NaN."""
+    return "" if isnan(value) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def good(rows: Iterable[Row], task: str) -> list[Row]:
-    """Return the rows of a task that have figures."""
-    return [row for row in rows if row["task"] == task and row["costs"]]
-
-
-# --- Markdown
-
-
-def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> Lines:
     """Return the lines of a Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     return [*lines, *("| " + " | ".join(row) + " |" for row in body), ""]
 
 
-def about(result: Result) -> list[str]:
-    """Return a paragraph: date, machine, load and versions."""
-    machine = result["machine"]
-    loads = [f"{load:.1f}" for load in (min(result["load"]), max(result["load"]))]
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+# --- targets
+
+
+def targets(results: Results) -> list[Target]:
+    """Return all targets."""
+    row = results.row
+
+    def stage(name: str, tool: str = WHOLE, key: str = "seconds") -> str:
+        return f"{short(figure(row('stages', tool, stage=name), key))} s"
+
+    warm, plain, bare = (row("warm", name) for name in (WHOLE, PLAIN, BARE))
+    python = row("again", "python -c pass")
+    parts = (
+        f"Python and imports take {stage('Python and imports')}, rattler's linking "
+        f"{stage('conda packages fetched and linked')}, the wheels "
+        f"{stage('wheels and the project')}, comparing {stage(COMPARED)}, the smoke commands "
+        f"{stage('smoke commands')}."
+    )
+    imports = f"{stage('Python and imports', PLAIN)} until the first stage begins, "
+    imports += f"{stage(COMPARED, PLAIN)} to compare each file, which micromamba does not do"
+    solving = figure(row("generate", WHOLE)) - figure(warm)
+    beside = f"A warm create is {short(figure(warm))} s of it; {short(solving)} s are cookiecutter "
+    beside += "and a solve, which only a channel of one's own needs."
+    openssl = figure(row("verify", OPENSSL), "cpu_seconds")
+    proof = (
+        f"openssl takes {short(openssl)} s of CPU. Before condaw hashes, Python and its imports "
+    )
+    proof += f"take {stage('Python and imports', PLAIN, 'cpu_seconds')}, and afterwards it starts "
+    proof += "the environment's Python."
+    little = f"`python -c pass` is {short(1000 * figure(python))} ms; the rest is condaw's modules."
+    memory = row("packages, cold", "condaw", size=1_000)
     return [
-        f"{result['date']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
-        f"{machine['system']}; load {loads[0]} to {loads[1]}; medians of {result['runs']}. "
-        f"{versions}.",
-        "",
-    ]
-
-
-def summary(result: Result) -> list[str]:
-    """Return the seconds of the most frequent tasks in one table, without the floors."""
-    frequent = ("cold", "warm", "again", "verify", "relock")
-    tasks = {task: ENVIRONMENT[task] for task in frequent if good(result["rows"], task)}
-    body = []
-    found = [row for row in result["rows"] if row["task"] in tasks and row["costs"]]
-    for name, rows in by_contender(found).items():
-        if not name.startswith("floor"):
-            seconds = {row["task"]: short(figure(row, "seconds")) for row in rows}
-            body.append([name, *(seconds.get(task, "") for task in tasks)])
-    return table(["seconds", *tasks.values()], body)
-
-
-def environment(result: Result) -> list[str]:
-    """Return the section on environments."""
-    lines = about(result)
-    for task, title in ENVIRONMENT.items():
-        if not (rows := good(result["rows"], task)):
-            continue
-        floor = rows[0] if rows[0]["contender"].startswith("floor") else None
-        body = []
-        for row in rows:
-            keys = ("seconds", "cpu_seconds", "memory_mb", "written_mb")
-            cells = [short(figure(row, key)) for key in keys]
-            body.append([row["contender"], *cells, short(ratio(row, floor)) if floor else ""])
-        head = [title, "seconds", "CPU seconds", "memory, MB", "written, MB", "x floor"]
-        lines += table(head[: 6 if floor else 5], [row[: 6 if floor else 5] for row in body])
-    drawn = [task for task in ("cold", "warm") if good(result["rows"], task)]
-    if drawn:
-        draw_dots("environment", {ENVIRONMENT[t]: good(result["rows"], t) for t in drawn})
-        lines += picture("environment", "Seconds to create an environment")
-    return lines
-
-
-def scale(result: Result) -> list[str]:
-    """Return the section on growth."""
-    lines = about(result)
-    for unit in ("packages", "files"):
-        tasks = sorted({row["task"] for row in result["rows"] if row["task"].startswith(unit)})
-        if not tasks:
-            continue
-        sizes = sorted({row["size"] for row in result["rows"] if row["task"] in tasks})
-        body, curves = [], {}
-        for task in tasks:
-            for name, rows in by_contender(good(result["rows"], task)).items():
-                label = f"{name}, {task.partition(', ')[2]}"
-                for key, kind in (("seconds", "s"), ("memory_mb", "MB")):
-                    values = {row["size"]: figure(row, key) for row in rows}
-                    cells = [short(values[size]) if size in values else "" for size in sizes]
-                    grows = exponent(list(values), list(values.values()))
-                    body.append([f"{label}, {kind}", *cells, grows])
-                    curves[label, kind] = values
-        lines += table([unit, *(f"{size:,}" for size in sizes), "exponent"], body)
-        draw_curves(f"scale-{unit}", unit, curves)
-        lines += picture(f"scale-{unit}", f"Time and memory by the number of {unit}")
-    return lines + environments(good(result["rows"], "environments"))
-
-
-def environments(rows: list[Row]) -> list[str]:
-    """Return the disk that environments and cache take, and what one more environment adds."""
-    if not rows:
-        return []
-    sizes, body, curves = sorted({row["size"] for row in rows}), [], {}
-    for name, found in by_contender(rows).items():
-        disk = {row["size"]: row["disk_mb"] for row in found}
-        more = (disk[sizes[-1]] - disk[sizes[0]]) / max(sizes[-1] - sizes[0], 1)
-        body.append([name, *(short(disk[size]) for size in sizes), short(more)])
-        curves[name, "MB"] = disk
-        curves[name, "s"] = {row["size"]: figure(row, "seconds") for row in found}
-    lines = table(["environments: MB", *map(str, sizes), "MB for one more"], body)
-    draw_curves("scale-environments", "environments on one cache", curves)
-    return lines + picture("scale-environments", "Time and disk by the number of environments")
-
-
-def fleet(result: Result) -> list[str]:
-    """Return the section on fleets of hosts."""
-    lines = about(result)
-    curves: dict[tuple[str, str], dict[int, float]] = {}
-    for task, title in FLEET.items():
-        if not (rows := good(result["rows"], task)):
-            continue
-        sizes = sorted({row["size"] for row in rows})
-        for what, of in (
-            ("hosts/s", lambda row: row["size"] / figure(row, "seconds")),
-            ("CPU ms a host", lambda row: 1000 * figure(row, "cpu_seconds") / row["size"]),
-            ("memory, MB", lambda row: figure(row, "memory_mb")),
-        ):
-            body = []
-            for name, found in by_contender(rows).items():
-                values = {row["size"]: of(row) for row in found}
-                body.append([name, *(short(values[s]) if s in values else "" for s in sizes)])
-                if what == "hosts/s":
-                    curves[name, title] = values
-            lines += table([f"{title}: {what}", *(f"{size:,}" for size in sizes)], body)
-    if curves:
-        draw_curves("fleet", "hosts", curves, "hosts/s")
-        lines += picture("fleet", "Hosts a second by the number of hosts")
-    if rows := good(result["rows"], "encrypted"):
-        body = [
-            [r["contender"], *(short(figure(r, k)) for k in ("seconds", "cpu_seconds"))]
-            for r in rows
-        ]
-        lines += table([f"{rows[0]['size']} Unix hosts", "seconds", "CPU seconds"], body)
-    if rows := good(result["rows"], "known"):
-        body = [
-            [r["contender"], *(short(figure(r, k)) for k in ("seconds", "cpu_seconds"))]
-            for r in rows
-        ]
-        lines += table([f"known_hosts, {rows[0]['size']} hosts", "seconds", "CPU seconds"], body)
-    return lines
-
-
-def generation(result: Result) -> list[str]:
-    """Return the section on generating a project."""
-    body = [
-        [title, row["contender"], *(short(figure(row, k)) for k in ("seconds", "cpu_seconds"))]
-        for task, title in GENERATION.items()
-        for row in good(result["rows"], task)
-    ]
-    return about(result) + table(["", "", "seconds", "CPU seconds"], body)
-
-
-def targets(results: dict[str, Result]) -> list[str]:
-    """Return the targets, and how far each is met."""
-    found = {
-        (row["task"], row["contender"]): row
-        for row in results.get("environment", {}).get("rows", [])
-        if row["costs"]
-    }
-    body = []
-    for text, most, ours, theirs in (
-        ("warm create / micromamba's", 0.5, ("warm", "condaw"), "micromamba"),
-        ("warm create / uv's, files compared", 1, ("warm", "condaw"), "uv, files compared"),
-        ("cold create / micromamba's", 0.8, ("cold", "condaw"), "micromamba"),
-        ("verify / sha256sum", 1.5, ("verify", "condaw"), "floor: sha256sum"),
-        ("nothing to do / python -c pass", 2, ("again", "condaw"), "floor: python -c pass"),
-    ):
-        other = ours[0], theirs
-        if ours in found and other in found:
-            seconds = ratio(found[ours], found[other])
-            cpu = ratio(found[ours], found[other], "cpu_seconds")
-            verdict = "yes" if seconds <= most else "no"
-            body.append([text, f"{most:g}", short(seconds), short(cpu), verdict])
-    rows = results.get("scale", {}).get("rows", [])
-    big = [r for r in rows if r["task"] == "packages, cold" and r["size"] == 1000 and r["costs"]]
-    for row in big:
-        if row["contender"] == "condaw":
-            memory = figure(row, "memory_mb")
-            verdict = "yes" if memory < 120 else "no"
-            body.append(["MB of memory at 1,000 packages", "120", short(memory), "", verdict])
-    return table(["target", "at most", "measured", "CPU time", "met"], body) if body else []
-
-
-def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return the rows by contender, in their order."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["contender"], []).append(row)
-    return found
-
-
-def picture(name: str, title: str) -> list[str]:
-    """Return the lines that show a picture."""
-    return [f"![{title}](../pictures/benchmarks/{name}.svg)", ""]
-
-
-# --- plots, the same bytes for the same figures
-
-GREEN, GREY = "#2fa45f", "#8a93a3"
-COLORS = ["#3b8fe0", "#e07b1a", GREEN, "#d9534f", "#9a6fd0", "#a8764e", "#d55fb0", GREY, "#a3a020"]
-"""Readable on white and on black."""
-INK = "#010203"
-"""Stands for the colour of text and axes, which is the page's."""
-STYLE = """\
-svg { color: #1f2430; } text { fill: currentColor; }
-@media (prefers-color-scheme: dark) { svg { color: #e4e8f0; } }
-"""
-
-
-def plotting() -> Any:
-    """Return pyplot, set up to draw SVG whose text is text."""
-    matplotlib.use("svg")
-    inks = ("axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
-    settings = {"svg.hashsalt": "condaw", "svg.fonttype": "none", "font.size": 9}
-    matplotlib.rcParams.update(settings | dict.fromkeys(inks, INK))
-    import matplotlib.pyplot as plot
-
-    return plot
-
-
-def save(drawing: Any, name: str) -> None:
-    """Write the plot without a background, in the colours of the page that it is on."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / f"{name}.svg"
-    drawing.savefig(path, metadata={"Date": None}, bbox_inches="tight", transparent=True)
-    text = path.read_text(encoding="utf-8").replace(INK, "currentColor")
-    text = text.replace("</style>", f"\n{STYLE}</style>", 1)
-    lines = (line.rstrip() for line in text.splitlines())
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def draw_dots(name: str, groups: dict[str, list[Row]]) -> None:
-    """Draw a field for each group, with a dot for each contender.
-
-    Bars would have no start on a logarithmic axis.
-    """
-    drawing, fields = plotting().subplots(1, len(groups), figsize=(10, 3.2), squeeze=False)
-    for field, (title, rows) in zip(fields[0], groups.items(), strict=True):
-        for place, row in enumerate(rows):
-            value = figure(row, "seconds")
-            ours = row["contender"].startswith("condaw")
-            field.plot(value, place, "o", color=GREEN if ours else GREY)
-            field.annotate(
-                short(value), (value, place), (6, 0), textcoords="offset points", va="center"
+        Target("Warm create as generated", 1.0, figure(warm), " s", parts),
+        Target("… over micromamba's bare create", 2.5, ratio(warm, bare), "", parts),
+        Target(
+            "… over micromamba doing the same job", 0.35, ratio(warm, row("warm", SAME)), "", parts
+        ),
+        Target("Warm create plain over micromamba's", 1.25, ratio(plain, bare), "", f"{imports}."),
+        Target(
+            "Cold create plain over micromamba's",
+            0.8,
+            ratio(row("cold", PLAIN), row("cold", BARE)),
+            "",
+            f"Both fetch and unpack with all cores. condaw takes {imports}.",
+        ),
+        *(
+            Target(
+                f"`{name}` over `python -c pass`", 2, ratio(row("again", name), python), "", little
             )
-        values = [figure(row, "seconds") for row in rows]
-        field.set(title=f"{title}, seconds", xscale="log", xlim=(min(values) / 2, max(values) * 3))
-        field.set_yticks(range(len(rows)), [row["contender"] for row in rows])
-        field.grid(alpha=0.3, axis="both")
-        field.xaxis.set_major_formatter("{x:g}")
-        field.minorticks_off()
-        field.invert_yaxis()
-    drawing.tight_layout()
-    save(drawing, name)
+            for name in ("condaw status", "condaw create")
+        ),
+        Target(
+            "Verify, plain, CPU over `openssl dgst -sha256`",
+            1.3,
+            ratio(row("verify", PLAIN), row("verify", OPENSSL), "cpu_seconds"),
+            "",
+            proof,
+        ),
+        Target(
+            "`cookiecutter`, the next project", 2.5, figure(row("generate", WHOLE)), " s", beside
+        ),
+        Target("Memory at 1,000 packages", 130, figure(memory, "memory_mb"), " MB", ""),
+        *fleet_targets(results),
+    ]
 
 
-def draw_curves(
-    name: str, unit: str, curves: dict[tuple[str, str], dict[int, float]], label: str = ""
-) -> None:
-    """Draw a field for each second part of the keys, and a curve for each first part."""
-    kinds = list(dict.fromkeys(kind for _, kind in curves))
-    titles = list(dict.fromkeys(title for title, _ in curves))
-    colors = dict(zip(titles, itertools.cycle(COLORS), strict=False))
-    drawing, fields = plotting().subplots(1, len(kinds), figsize=(10, 3.6), squeeze=False)
-    for field, kind in zip(fields[0], kinds, strict=True):
-        for title in titles:
-            values = curves.get((title, kind), {})
-            points = list(values), list(values.values())
-            field.plot(*points, marker="o", ms=3, label=title, color=colors[title])
-        field.set(xscale="log", yscale="log", xlabel=unit, ylabel=label or kind)
-        field.set_title(kind if label else "")
-        field.xaxis.set_major_formatter("{x:,g}")
-        field.yaxis.set_major_formatter("{x:g}")
-        field.grid(alpha=0.3)
-    legend = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "framealpha": 0}
-    fields[0][-1].legend(fontsize=7, **legend)
-    drawing.tight_layout()
-    save(drawing, name)
+def fleet_targets(results: Results) -> list[Target]:
+    """Return the targets of the sample."""
+
+    def of(task: str, other: str, key: str, *, speed: bool = False) -> float:
+        ours, theirs = (results.row(task, name, size=AT) for name in ("ssh-uptime", other))
+        return ratio(theirs, ours, key) if speed else ratio(ours, theirs, key)
+
+    paramiko = "paramiko has two threads for each connection, and its packets in Python."
+    keys = [results.row("encrypted", f"ssh-uptime, {kind} key") for kind in ("encrypted", "plain")]
+    once = "The key is decrypted once, which is made to be slow; what is left is noise."
+    start = results.row("start", "ssh-uptime", size=1)
+    return [
+        Target(
+            "Unix: CPU a host over asyncssh's",
+            0.8,
+            of("near", "asyncssh", "cpu_seconds"),
+            "",
+            paramiko,
+        ),
+        Target(
+            "Unix, 50 ms: parallel-ssh's speed over ours",
+            1.5,
+            1 / of("far", "parallel-ssh", "seconds", speed=True),
+            "",
+            "libssh2 is written in C.",
+        ),
+        *(
+            Target(
+                f"{FLEET[task]}: {text} nornir's",
+                1,
+                of(task, "nornir + netmiko", key),
+                "",
+                paramiko,
+            )
+            for task in ("devices", "devices far")
+            for text, key in (("time over", "seconds"), ("CPU over", "cpu_seconds"))
+        ),
+        Target(
+            "300 Unix hosts, an encrypted key over a plain one",
+            1,
+            ratio(keys[0], keys[1]),
+            "",
+            once,
+        ),
+        Target(
+            "One Unix host, with the start of the program",
+            0.25,
+            figure(start),
+            " s",
+            "Most of it is Python and the import of paramiko with cryptography.",
+        ),
+    ]
 
 
 # --- the page
 
 
-def main() -> None:
-    """Write the tables into the page, and draw the plots."""
-    results = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in RESULTS.glob("*.json")}
-    page = PAGE.read_text(encoding="utf-8")
-    page = replaced(page, "targets", targets(results))
-    if "environment" in results:
-        page = replaced(page, "summary", summary(results["environment"]))
-    parts = {"environment": environment, "scale": scale, "fleet": fleet, "generation": generation}
-    for name, write in parts.items():
-        if name in results:
-            page = replaced(page, name, write(results[name]))
-    PAGE.write_text(page, encoding="utf-8", newline="\n")
+def page(results: Results) -> str:
+    """Return the page."""
+    judged, size = targets(results), results.parts["environment"]["size"]
+    rows = [
+        [t.text, f"{t.most:g}{t.unit}", f"{short(t.measured)}{t.unit}".strip(), t.met()]
+        for t in judged
+    ]
+    missed = [f"- **{t.text}.** {t.why}" for t in judged if t.met() == "no"]
+    lines = [
+        "# Benchmarks",
+        "",
+        f"The default project has {size['conda']} conda packages and {size['wheels']} wheels, as "
+        f"the shipped locks have: {size['files']:,} files and {size['mb']} MB without the wheels.",
+        "",
+        "![Seconds to create an environment](../pictures/benchmarks.svg)",
+        "",
+        *table(["target", "at most", "measured", "met"], rows),
+    ]
+    if missed:
+        lines += ["What is missed, and why:", "", *missed, ""]
+    return "\n".join([*lines, *METHOD, *environment(results), *scale(results), *fleet(results)])
 
 
-def replaced(page: str, name: str, lines: Sequence[str]) -> str:
-    """Return the page with `lines` between the marks of `name`; exit if they are not there once."""
-    marks = rf"(<!-- begin {name}[^\n]*-->\n).*?(<!-- end {name} -->)"
-    body = "\n" + "\n".join(lines)
-    made, count = re.subn(marks, lambda m: m[1] + body + m[2], page, flags=re.DOTALL)
-    if count != 1:
-        raise SystemExit(f"{PAGE}: expected the marks of {name} once, found them {count} times")
-    return made
+METHOD = """\
+## How it is measured
+
+- `make bench` measures, and writes this page and its picture: each figure in it is computed.
+  Compare the figures with each other, not with those of your machine.
+- **As generated**: conda packages, wheels, the project itself, and its smoke commands. **Plain**:
+  the conda packages alone; the smoke command is a start of Python. condaw compares each file with
+  its hash before anything of the environment runs, and installs byte-code.
+- **micromamba, the same job**: `micromamba create` with byte-code, pip for the wheels, then the
+  same smoke commands, at once as condaw runs them. It compares nothing, and the project is not
+  installed but found by PYTHONPATH. **Bare**: `micromamba create --no-pyc`, nothing else.
+- The tools take turns, so a slow minute slows all of them. A ratio is the median of the rounds'
+  ratios. CPU time is that of the command and of all its children; memory is the peak of its
+  largest process.
+- Packages come from a channel and an index on loopback, over plain http, whose work is in nobody's
+  CPU time. Packages that wheels do not give are stand-ins: random text, so that an environment has
+  the shipped lock's number of packages, files and bytes.
+- Nothing is deleted in between: for minutes, ext4 searches past the inodes of deleted files.
+""".splitlines()
+
+
+def environment(results: Results) -> Lines:
+    """Return the section on environments."""
+    lines = ["", "## The environment", "", *results.about("environment")]
+    for task, title in TASKS.items():
+        rows = results.of(task)
+        keys = ("seconds", "cpu_seconds", "memory_mb")
+        body = [[row["contender"], *(short(figure(row, key)) for key in keys)] for row in rows]
+        lines += table([title, "seconds", "CPU seconds", "memory, MB"], body)
+    lines += ["Where a warm create's time goes, seconds and CPU seconds:", ""]
+    names = list(dict.fromkeys(row["stage"] for row in results.of("stages")))
+    body = [
+        [
+            name,
+            *(
+                short(figure(results.row("stages", tool, stage=name), key))
+                for tool in (WHOLE, PLAIN)
+                for key in ("seconds", "cpu_seconds")
+            ),
+        ]
+        for name in names
+    ]
+    lines += table(["", "as generated", "CPU", "plain", "CPU"], body)
+    for tool in (WHOLE, PLAIN):
+        whole = results.row("stages", tool, stage="in all")
+        compared = ratio(results.row("stages", tool, stage=COMPARED), whole)
+        lines.append(
+            f"- To compare each file before anything runs is {100 * compared:.0f} % of "
+            f"the warm create of {tool.partition(', ')[2]!r}.".replace("'", "")
+        )
+    lines += [
+        "",
+        "The engine's own start: milliseconds of imports, by `-X importtime`, which itself "
+        "makes them slower:",
+        "",
+    ]
+    names = list(dict.fromkeys(row["stage"] for row in results.of("start") if "stage" in row))
+    body = [
+        [
+            name,
+            *(
+                short(1000 * figure(results.row("start", command, stage=name)))
+                for command in ("status", "create")
+            ),
+        ]
+        for name in names
+    ]
+    return lines + table(["", "`status`", "`create`"], body)
+
+
+def scale(results: Results) -> Lines:
+    """Return the section on growth."""
+    lines = [
+        "## Scale",
+        "",
+        "Made-up packages beside a real Python: 10 files of 2 kB each where packages "
+        "are counted, 50 packages where files are. Disk is that of the cache and all "
+        "environments; a hard-linked file counts once.",
+        "",
+        *results.about("scale"),
+    ]
+    for unit in ("packages", "files"):
+        body = []
+        for task in ("cold", "warm", "again", "verify"):
+            rows = results.of(f"{unit}, {task}")
+            for name in dict.fromkeys(row["contender"] for row in rows):
+                found = [row for row in rows if row["contender"] == name]
+                for key, kind in (("seconds", "s"), ("memory_mb", "MB")):
+                    body.append(
+                        [f"{name}, {task}, {kind}", *(short(figure(r, key)) for r in found)]
+                    )
+        sizes = sorted({row["size"] for row in results.of(f"{unit}, cold")})
+        lines += table([unit, *(f"{size:,}" for size in sizes)], body)
+    rows = results.of("environments")
+    sizes = sorted({row["size"] for row in rows})
+    body = []
+    for name in dict.fromkeys(row["contender"] for row in rows):
+        disk = [row["disk_mb"] for row in rows if row["contender"] == name]
+        more = (disk[-1] - disk[0]) / max(sizes[-1] - sizes[0], 1)
+        body.append([name, *map(short, disk), short(more)])
+    return lines + table(["environments: MB", *map(str, sizes), "MB for one more"], body)
+
+
+def fleet(results: Results) -> Lines:
+    """Return the section on fleets of hosts."""
+    lines = ["## The fleet", "", *FARM, "", *results.about("fleet")]
+    for task, title in FLEET.items():
+        rows = results.of(task)
+        sizes = sorted({row["size"] for row in rows})
+        body = []
+        for name in dict.fromkeys(row["contender"] for row in rows):
+            for what, key in (
+                ("hosts/s", "seconds"),
+                ("CPU ms a host", "cpu_seconds"),
+                ("MB", "memory_mb"),
+            ):
+                cells = []
+                for size in sizes:
+                    value = figure(results.row(task, name, size=size), key)
+                    per = {"seconds": size / value, "cpu_seconds": 1000 * value / size}
+                    cells.append(short(per.get(key, value)))
+                body.append([f"{name}, {what}", *cells])
+        lines += table([title, *(f"{size:,}" for size in sizes)], body)
+    body = [
+        [row["contender"], *(short(figure(row, key)) for key in ("seconds", "cpu_seconds"))]
+        for row in results.of("encrypted")
+    ]
+    return lines + table(["300 Unix hosts", "seconds", "CPU seconds"], body)
+
+
+FARM = """\
+SSH servers on 127.1.0.0/16, in one process on the same cores. Each contender logs in with the same
+key, 32 sessions at a time, and checks host keys strictly, but for parallel-ssh, which cannot.
+Figures hold the start of the program.
+
+- **Unix:** `uptime` on SSH's exec channel: `ssh-uptime`, asyncssh, parallel-ssh and Ansible's
+  `raw`, which keeps no connection open, since nobody else does.
+- **Devices:** `show version`, typed at the prompt of a shell: `ssh-uptime`, and nornir with
+  netmiko, which gets a known_hosts file for each host, its best case, and closes each session
+  (`close_connections`).
+""".splitlines()
+
+
+# --- the picture
+
+
+def draw(results: Results) -> None:
+    """Draw bars: seconds to create, for each tool; the same bytes for the same figures."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    ink, green, grey = "#010203", "#2fa45f", "#8a93a3"  # ink stands for the page's colour of text
+    inks = ("axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
+    settings = {"svg.hashsalt": "condaw", "svg.fonttype": "none", "font.size": 9}
+    matplotlib.rcParams.update(settings | dict.fromkeys(inks, ink))
+    import matplotlib.pyplot as plot
+
+    drawing, fields = plot.subplots(1, 2, figsize=(9, 1.9), sharey=True)
+    for field, task in zip(fields, ("warm", "cold"), strict=True):
+        rows = [
+            row for name in (WHOLE, SAME, PLAIN, BARE) for row in results.of(task, contender=name)
+        ]
+        values = [figure(row) for row in rows]
+        names = [row["contender"] for row in rows]
+        colors = [green if name.startswith("condaw") else grey for name in names]
+        bars = field.barh(names, values, color=colors)
+        field.bar_label(bars, [f"{value:.2f}" for value in values], padding=4)
+        field.set(title=f"{TASKS[task]}, seconds", xlim=(0, 1.15 * max(values)))
+        field.spines[["top", "right"]].set_visible(False)
+    fields[0].invert_yaxis()
+    drawing.tight_layout()
+    drawing.savefig(PICTURE, metadata={"Date": None}, bbox_inches="tight", transparent=True)
+    style = "svg { color: #1f2430; } text { fill: currentColor; }\n"
+    style += "@media (prefers-color-scheme: dark) { svg { color: #e4e8f0; } }\n"
+    text = PICTURE.read_text(encoding="utf-8").replace(ink, "currentColor")
+    text = text.replace("</style>", f"\n{style}</style>", 1)
+    PICTURE.write_text("\n".join(map(str.rstrip, text.splitlines())) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    found = Results()
+    PAGE.write_text(page(found), encoding="utf-8", newline="\n")
+    draw(found)

@@ -1,6 +1,6 @@
 """Measure how time, memory and disk grow with packages, files, and environments on one cache.
 
-    .venv/bin/python benchmarks/scale.py [--runs 5] [--small] [TASK...]
+    .venv/bin/python benchmarks/scale.py [--runs 3] [--small] [TASK...]
 
 The packages are made up: small files of random text, beside a real Python.
 """
@@ -13,28 +13,28 @@ import json
 import os
 import random
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-import contenders
 import measure
+import workshop
 import yaml
-from contenders import Tool
 from loopback import served
-from measure import ROOT, Contenders, FailedError, Row
-from workshop import PINS, WANTED, Workshop, embedded_channel, workshop
+from measure import ROOT, Contenders, Row
+from workshop import Tool, Workshop
 
 TASKS = ("packages", "files", "environments")
-PACKAGES = (10, 100, 300, 1_000)
-FILES = (1_000, 10_000, 30_000, 100_000)
-ENVIRONMENTS = (1, 2, 5, 10, 20, 50)
+PACKAGES = (10, 100, 1_000)
+FILES = (1_000, 10_000, 100_000)
+ENVIRONMENTS = (1, 10, 50)
 FILES_EACH = 10
 """Files of a package where packages are counted."""
 PACKAGES_EACH = 50
 """Packages where files are counted."""
+LARGE = 9_999
+"""Files beyond which a run is long enough to be measured once."""
 SEED = 1
 
 
@@ -43,21 +43,22 @@ def grow(folder: Path, task: str, size: int, runs: int) -> list[Row]:
     count, each = (
         (size, FILES_EACH) if task == "packages" else (PACKAGES_EACH, size // PACKAGES_EACH)
     )
+    runs = 1 if count * each > LARGE else runs
     rows: list[Row] = []
     archives = made_up(folder, count, each)
     with served(folder / "site") as url:
-        env = contenders.account(folder / "home", f"{url}/simple")
+        env = workshop.account(folder / "home", f"{url}/simple")
         project = locked(folder / "project", f"{url}/channel", archives)
-        lock = project / "conda-lock.yml"
-        ours = contenders.condaw("condaw", project, folder / "cache", env)
+        ours = workshop.condaw("condaw", project, folder / "cache", env)
         tools = [ours]
-        if program := shutil.which("micromamba"):
-            tools.append(contenders.micromamba(program, folder, lock, lock, env, byte_code=False))
+        if shutil.which("micromamba"):
+            lock = project / "conda-lock.yml"
+            tools.append(workshop.micromamba("micromamba", folder / "mamba", lock, env))
         jobs: dict[str, Contenders] = {
             "cold": {tool.name: tool.cold for tool in tools},
             "warm": {tool.name: tool.warm for tool in tools},
-            "again": {ours.name: partial(ours.run, ours.again)},
-            "verify": {ours.name: partial(ours.run, ours.verify)},
+            "again": {ours.name: partial(ours.run, ours.make[0])},
+            "verify": {ours.name: partial(ours.run, [*workshop.CONDAW, "verify"])},
         }
         for job, able in jobs.items():
             rows += measure.alternate(f"{task}, {job}", able, runs, size=size)
@@ -72,7 +73,7 @@ def made_up(folder: Path, count: int, each: int) -> list[Path]:
     from channel import write_package
 
     channel = folder / "site" / "channel"
-    real = embedded_channel()
+    real = workshop.embedded_channel(stand_ins=False)
     archives = []
     for archive in [*real.glob("*/python-3*.conda"), *real.glob("*/python_abi-*.conda")]:
         copy = channel / archive.parent.name / archive.name
@@ -135,14 +136,14 @@ def environments(shop: Workshop, sizes: Sequence[int]) -> list[Row]:
     On disk, a file with several hard links counts once.
     """
     rows: list[Row] = []
-    for name in ("condaw", "micromamba", "uv"):
-        if name == "micromamba" and not shutil.which(name):
+    for name in ("condaw", "micromamba"):
+        if not (name == "condaw" or shutil.which(name)):
             continue
         cache, places = shop.folder / f"{name}-shared", []
         for number in range(1, sizes[-1] + 1):
             tool = numbered(name, shop, cache, number)
             places.append(tool.prefix)
-            cost = tool.run(tool.make)
+            cost = tool.run(*tool.make)
             if number in sizes:
                 disk = round(disk_mb([cache, *places]), 2)
                 print(f"  environment {number} | {name}: {cost.seconds:.2f} s, {disk} MB in all")
@@ -154,16 +155,11 @@ def environments(shop: Workshop, sizes: Sequence[int]) -> list[Row]:
 def numbered(name: str, shop: Workshop, cache: Path, number: int) -> Tool:
     """Return the tool `name` for environment `number`, on the shared `cache`."""
     folder = shop.folder / f"{name}-{number}"
-    folder.mkdir()
     if name == "condaw":
         ignore = shutil.ignore_patterns(".conda")
-        project = Path(shutil.copytree(shop.plain, folder / "project", ignore=ignore))
-        return contenders.condaw(name, project, cache, shop.env)
-    if name == "uv":
-        tool = contenders.uv(folder, PINS, WANTED, shop.env, checked=False)
-        return dataclasses.replace(tool, env={**tool.env, "UV_CACHE_DIR": str(cache)})
-    program, lock = shutil.which(name) or name, shop.plain / "conda-lock.yml"
-    tool = contenders.micromamba(program, folder, lock, lock, shop.env, byte_code=False)
+        project = Path(shutil.copytree(shop.plain, folder, ignore=ignore))
+        return workshop.condaw(name, project, cache, shop.env)
+    tool = workshop.micromamba(name, folder, shop.plain / "conda-lock.yml", shop.env)
     return dataclasses.replace(tool, env={**tool.env, "CONDA_PKGS_DIRS": str(cache)})
 
 
@@ -181,18 +177,16 @@ def disk_mb(folders: Iterable[Path]) -> float:
 def main() -> None:
     """Measure the chosen tasks, and record them."""
     options = measure.arguments(__doc__, TASKS)
-    record = measure.Record("scale", options, contenders.versions())
+    version = measure.version("micromamba", "--version")
+    record = measure.Record("scale", options, {"micromamba": version})
     with tempfile.TemporaryDirectory() as name:
         for task, sizes in (("packages", PACKAGES), ("files", FILES)):
             if task in options.tasks:
                 for size in sizes[: 1 if options.small else None]:
                     record.add(grow(Path(name, f"{task}-{size}"), task, size, options.runs))
     if "environments" in options.tasks:
-        with tempfile.TemporaryDirectory() as name, workshop(Path(name)) as shop:
-            try:
-                record.add(environments(shop, ENVIRONMENTS[: 2 if options.small else None]))
-            except FailedError as error:
-                sys.exit(f"environments: {error}")
+        with tempfile.TemporaryDirectory() as name, workshop.workshop(Path(name)) as shop:
+            record.add(environments(shop, ENVIRONMENTS[: 2 if options.small else None]))
 
 
 if __name__ == "__main__":

@@ -1,30 +1,89 @@
-"""What the tools are measured with: a channel and an index on loopback, and locked projects."""
+"""What is measured: a channel and an index on loopback, locked projects, and who installs them."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import measure
 import yaml
-from contenders import account, online
 from loopback import served
-from measure import ROOT
+from measure import ROOT, Cost
 from template import export
 
-PINS = ROOT / "tools" / "channel.txt"
-"""The wheels that the embedded channel is made of; pip and uv install the same."""
-WANTED = PINS.with_suffix(".in")
-"""What was asked for."""
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+CONDAW = [sys.executable, "-m", "condaw"]
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# Settings of the person who measures.
+FOREIGN = ("CONDA", "MAMBA", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "RATTLER", "XDG_")
+Command = Sequence[str | Path]
+
+
+def account(home: Path, index: str = "") -> dict[str, str]:
+    """Return the variables of a new account whose PyPI is the URL `index`; without one, the pip
+    settings are those of whoever measures."""
+    home.mkdir(parents=True, exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    if index:
+        pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "UV_DEFAULT_INDEX": index}
+    return {**kept, **pip, "HOME": str(home), "UV_NO_CONFIG": "1"}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One way to make an environment, and where it puts it."""
+
+    name: str
+    prefix: Path
+    cache: Path
+    make: Sequence[Command]
+    env: Mapping[str, str]
+    cwd: Path = Path("/")
+
+    def run(self, *commands: Command) -> Cost:
+        """Run `commands` and return the sum of their costs; raise FailedError if one fails."""
+        os.sync()
+        costs = [measure.run(command, cwd=self.cwd, env=self.env) for command in commands]
+        return sum(costs[1:], costs[0])
+
+    def warm(self) -> Cost:
+        """Make the environment again, with the cache as it is."""
+        measure.discard(self.prefix)
+        return self.run(*self.make)
+
+    def cold(self) -> Cost:
+        """Make the environment again, with an empty cache."""
+        measure.discard(self.cache)
+        return self.warm()
+
+
+def condaw(name: str, project: Path, cache: Path, env: Mapping[str, str]) -> Tool:
+    """Return condaw for one project."""
+    own = {**env, "CONDAW_CACHE": str(cache)}
+    return Tool(name, project / ".conda", cache, [[*CONDAW, "create"]], own, project)
+
+
+def micromamba(
+    name: str, folder: Path, file: Path, env: Mapping[str, str], more: Sequence[Command] = ()
+) -> Tool:
+    """Return micromamba for a conda-lock.yml or an explicit file; without byte-code unless `more`
+    is to be done, in the environment at `folder`/prefix."""
+    prefix, cache = folder / "prefix", folder / "cache"
+    words = ["--yes", "--quiet", "--no-rc", *([] if more else ["--no-pyc"])]
+    create: Command = ["micromamba", "create", *words, "--prefix", prefix, "--file", file]
+    own = {"CONDA_PKGS_DIRS": str(cache), "MAMBA_ROOT_PREFIX": str(folder / "root")}
+    own["PIP_CACHE_DIR"] = str(cache / "pip")
+    return Tool(name, prefix, cache, [create, *more], {**env, **own})
 
 
 @dataclass(frozen=True)
@@ -32,59 +91,60 @@ class Workshop:
     """A folder with everything that is measured with."""
 
     folder: Path
-    url: str
-    """Of the loopback server: `channel` and `simple` are below it."""
+    channel: Path
     env: dict[str, str]
     whole: Path
-    """A generated project as it is: conda and PyPI packages, and the project itself."""
+    """A generated project as it is: conda and PyPI packages, the project itself, and smoke."""
     plain: Path
-    """The conda packages alone, which is what the conda tools can make."""
-    explicit: Path
-    """The same as an explicit file of conda: URLs and md5."""
-    one: Path
-    """The package to repair, likewise."""
-    archives: list[Path]
-    """The .conda files of `plain`."""
+    """The conda packages alone."""
+
+    def tools(self) -> list[Tool]:
+        """Return who makes these two projects: condaw, and micromamba if it is on PATH."""
+        found = [
+            condaw("condaw, as generated", self.whole, self.folder / "cache", self.env),
+            condaw("condaw, plain", self.plain, self.folder / "cache-plain", self.env),
+        ]
+        if not shutil.which("micromamba"):
+            return found
+        place, pins = self.folder / "micromamba-same", self.folder / "pypi.txt"
+        explicit = self.folder / "explicit.txt"
+        write_explicit(explicit, packages(self.plain))
+        python = place / "prefix" / "bin" / "python"
+        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        smoke = f"'{python}' -c 'import netmiko' & '{python}' -m whole --help && wait $!"
+        more: list[Command] = [
+            [python, *install, "--require-hashes", "--requirement", pins],
+            ["env", f"PYTHONPATH={self.whole / 'src'}", "sh", "-c", smoke],
+        ]
+        same = micromamba("micromamba, the same job", place, explicit, self.env, more)
+        bare = self.folder / "micromamba-bare"
+        return [*found, same, micromamba("micromamba, bare", bare, explicit, self.env)]
 
 
 @contextmanager
 def workshop(folder: Path) -> Iterator[Workshop]:
     """Serve the channel and an index on loopback, and lock projects of them."""
-    site = folder / "site"
+    site, wheels = folder / "site", ROOT / "build" / "bench-wheels"
     site.mkdir()
     channel = embedded_channel()
     (site / "channel").symlink_to(channel)
-    wheels = ROOT / "build" / "bench-wheels"
-    download(PINS, wheels)
     with served(site) as url:
-        env = account(folder / "home", f"{url}/simple")
-        whole = generated(folder, f"{url}/channel")
-        pypi = folder / "pypi.txt"
-        entries = [entry for entry in packages(whole) if entry["manager"] == "pip"]
-        pypi.write_text("".join(map(pin, entries)), encoding="utf-8")
-        download(pypi, wheels)
+        whole, pins = generated(folder, f"{url}/channel"), folder / "pypi.txt"
+        pins.write_text("".join(pin(e) for e in packages(whole) if e["manager"] == "pip"))
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
+        download += [str(wheels), "--require-hashes", "--requirement", str(pins)]
+        subprocess.run(download, check=True)
         serve_wheels(wheels, site / "simple")
-        plain = without_pypi(whole, folder / "plain", env)
-        archives = [channel.joinpath(*p["url"].split("/")[-2:]) for p in packages(plain)]
-        explicit, one = folder / "explicit.txt", folder / "one.txt"
-        write_explicit(explicit, f"{url}/channel", archives)
-        pygments = [archive for archive in archives if archive.name.startswith("pygments-")]
-        write_explicit(one, f"{url}/channel", pygments)
-        yield Workshop(folder, url, env, whole, plain, explicit, one, archives)
+        env = account(folder / "home", f"{url}/simple")
+        yield Workshop(folder, channel, env, whole, without_pypi(whole, folder / "plain", env))
 
 
-def embedded_channel() -> Path:
+def embedded_channel(stand_ins: bool = True) -> Path:
     """Return the folder of the channel, made by another process: rattler can crash at exit."""
     tool = [sys.executable, str(ROOT / "tools" / "channel.py")]
+    tool += ["--stand-ins"] if stand_ins else []
     made = subprocess.run(tool, stdout=subprocess.PIPE, text=True, check=True)
     return Path(made.stdout.splitlines()[-1])
-
-
-def download(pins: Path, wheels: Path) -> None:
-    """Download the wheels of a pin file from the index that pip is configured with."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
-    subprocess.run([*command, "--dest", str(wheels), "--requirement", str(pins)], check=True)
 
 
 def serve_wheels(wheels: Path, simple: Path) -> None:
@@ -93,41 +153,28 @@ def serve_wheels(wheels: Path, simple: Path) -> None:
         page = simple / re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
         page.mkdir(parents=True, exist_ok=True)
         shutil.copy2(wheel, page)
-    for page in simple.iterdir():
-        with (page / "index.html").open("w", encoding="utf-8") as out:
-            for wheel in sorted(page.glob("*.whl")):
-                digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-                out.write(f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>\n')
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        with (page / "index.html").open("a", encoding="utf-8") as out:
+            out.write(f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>\n')
 
 
-def serve_engine(shop: Workshop) -> None:
-    """Add the wheels that `condaw bundle` puts into a bundle to the loopback index."""
-    file, wheels = shop.folder / "first-bundle", shop.folder / "bundle-wheels"
-    command = [sys.executable, "-m", "condaw", "bundle", str(file)]
-    env = {**online(shop.folder / "home"), "CONDAW_CACHE": str(shop.folder / "first-cache")}
-    if wheels.exists():
-        return
-    subprocess.run(command, cwd=shop.plain, env=env, check=True)
-    with zipfile.ZipFile(file) as archive:
-        names = [name for name in archive.namelist() if name.startswith("wheels/")]
-        archive.extractall(wheels, names)
-    serve_wheels(wheels / "wheels", shop.folder / "site" / "simple")
+def cookiecutter(folder: Path, channel: str, name: str, *words: str) -> list[str | Path]:
+    """Return the command that generates the project `name`; run it in `folder`."""
+    template = folder / "template"
+    if not template.exists():
+        export(template)
+    program = Path(sys.executable).with_name("cookiecutter")
+    words = (f"channel={channel}", f"python={VERSION}", f"project={name}", *words)
+    return [program, "--no-input", template, *words]
 
 
 def generated(folder: Path, channel: str) -> Path:
-    """Generate a project, locked against the real PyPI, without smoke commands; return it."""
-    env = online(folder / "home")
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    words = [f"channel={channel}", "environment=no", "project=whole", f"python={version}"]
-    template = export(folder / "template")
-    program = Path(sys.executable).with_name("cookiecutter")
-    subprocess.run([program, "--no-input", template, *words], cwd=folder, env=env, check=True)
-    project = folder / "whole"
-    lock = [sys.executable, "-m", "condaw", "lock", "--pin", "--quiet"]
+    """Generate a project, locked against the real PyPI; return it."""
+    env, project = account(folder / "home-online"), folder / "whole"
+    command = cookiecutter(folder, channel, project.name, "environment=no")
+    subprocess.run(command, cwd=folder, env=env, check=True)
+    lock = [*CONDAW, "lock", "--pin", "--quiet"]
     subprocess.run(lock, cwd=project, env=env, check=True, stdout=subprocess.DEVNULL)
-    pyproject = project / "pyproject.toml"
-    text = pyproject.read_text(encoding="utf-8")
-    pyproject.write_text(text.replace('[["ssh-uptime", "--self-test"]]', "[]"), "utf-8")
     return project
 
 
@@ -138,13 +185,13 @@ def without_pypi(whole: Path, plain: Path, env: dict[str, str]) -> Path:
     source = plain / "environment.yml"
     text = source.read_text(encoding="utf-8")
     source.write_text(re.split(r"\n *- pip:", text)[0] + "\n", encoding="utf-8")
-    lock = [sys.executable, "-m", "condaw", "lock", "--quiet"]
+    lock = [*CONDAW, "lock", "--quiet"]
     subprocess.run(lock, cwd=plain, env=env, check=True, stdout=subprocess.DEVNULL)
     return plain
 
 
 def packages(project: Path) -> list[dict[str, Any]]:
-    """Return the entries of a project's lock."""
+    """Return the entries of a project's lock that are for this machine."""
     text = (project / "conda-lock.yml").read_text(encoding="utf-8")
     entries: list[dict[str, Any]] = yaml.load(text, LOADER)["package"]  # noqa: S506 - a safe one
     return entries
@@ -155,11 +202,9 @@ def pin(entry: dict[str, Any]) -> str:
     return f"{entry['name']}=={entry['version']} --hash=sha256:{entry['hash']['sha256']}\n"
 
 
-def write_explicit(file: Path, url: str, archives: list[Path]) -> None:
-    """Write the packages as an explicit file for conda: URLs below `url`, and md5."""
-    lines = ["@EXPLICIT"]
-    # micromamba installs in this order, and compiles byte-code only when Python is there.
-    for archive in sorted(archives, key=lambda archive: not archive.name.startswith("python-3")):
-        digest = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
-        lines.append(f"{url}/{archive.parent.name}/{archive.name}#{digest}")
+def write_explicit(file: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Write the packages as an explicit file of conda: URLs and md5, Python first: micromamba
+    installs in this order, and compiles byte-code only when Python is there."""
+    first = sorted(entries, key=lambda entry: entry["name"] != "python")
+    lines = ["@EXPLICIT", *(f"{entry['url']}#{entry['hash']['md5']}" for entry in first)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")

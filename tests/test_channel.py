@@ -15,6 +15,7 @@ from typing import Any
 
 import channel as channel_tool
 import pytest
+import yaml
 from conda_package_streaming import package_streaming  # type: ignore[import-untyped]
 from machine import ROOT
 
@@ -81,6 +82,20 @@ def test_the_packages_have_the_names_and_kinds_that_conda_forge_gives_them(chann
     kinds = {record["name"]: record["subdir"] for _, record in records(channel)}
     assert {name for name, subdir in kinds.items() if subdir == "noarch"} == PURE | {"python_abi"}
     assert {name for name, subdir in kinds.items() if subdir != "noarch"} == BINARY
+
+
+def test_stand_ins_are_what_the_shipped_lock_has_and_the_channel_has_not(
+    channel: Path, tmp_path: Path
+) -> None:
+    file = channel_tool.LOCKS / f"python-{channel_tool.VERSION}-paramiko-5.yml"
+    entries = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)["package"]
+    linux = {e["name"] for e in entries if (e["manager"], e["platform"]) == ("conda", "linux-64")}
+    assert linux - {record["name"] for _, record in records(channel)} == {
+        *channel_tool.lacking("linux-64")
+    }
+    (tmp_path / "noarch").mkdir()
+    channel_tool.pack_stand_in(tmp_path / "stage", tmp_path, "openssl", "3.6.5")
+    assert [path.name[:14] for path in tmp_path.glob("noarch/*.conda")] == ["openssl-3.6.5-"]
 
 
 def test_pure_packages_name_no_python_version(channel: Path) -> None:

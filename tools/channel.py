@@ -5,6 +5,9 @@ It replaces conda-forge in all tests, and where conda-forge cannot be reached. I
 the Python is a copy of the running one, and uses the libraries of the system.
 
     python tools/channel.py     # prints the channel's folder on the last line
+
+With --stand-ins, its Python needs as many packages as in a shipped lock: those that the wheels do
+not give are made up, so that an environment has that lock's number of packages, files and bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import hashlib
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import subprocess
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 TOOLS = Path(__file__).resolve().parent
 PINS = TOOLS / "channel.txt"
+LOCKS = TOOLS.parent / "templates" / "conda-lock"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ABI = f"cp{sys.version_info.major}{sys.version_info.minor}"
 ABI_SPEC = f"python_abi {VERSION}.* *_{ABI}"
@@ -47,6 +52,8 @@ LEFT_OUT = {"__pycache__", "site-packages", "dist-packages", "EXTERNALLY-MANAGED
 LEFT_OUT |= {"test", "tests", "_test*", "idlelib", "lib2to3", "turtledemo", "tkinter", "_tkinter*"}
 LEFT_OUT |= {"sitecustomize.py", "config-*", "*.a", "*.lib", "*.pdb"}
 PUBLISHED = 1_577_836_800_000  # for the index: 2020, in milliseconds since 1970
+# Of each stand-in: 8,500 files and 171 MB in all, as the shipped lock has for linux-64.
+STAND_IN_FILES, STAND_IN_BYTES = 208, 4_000
 # rattler and conda replace it with the real prefix. It fits into the first line of a script.
 PLACEHOLDER = "/" + "placehold_" * 8
 # Debian's sysconfig names dist-packages unless this holds; its frozen `site` looks nowhere else.
@@ -77,7 +84,7 @@ class ChannelError(Exception):
     """The channel cannot be made; the message says what to do."""
 
 
-def channel(build_dir: Path) -> Path:
+def channel(build_dir: Path, stand_ins: bool = False) -> Path:
     """Return the channel's folder under `build_dir`; make it if it is missing.
 
     Its name contains a digest of its inputs, so a changed pin or another Python gets another
@@ -85,7 +92,7 @@ def channel(build_dir: Path) -> Path:
     if this Python cannot be copied, or if the wheels cannot be downloaded.
     """
     build_dir = build_dir.resolve()
-    target = build_dir / f"channel-{digest()}"
+    target = build_dir / f"channel-{digest()}{'-stand-ins' if stand_ins else ''}"
     if target.is_dir():
         return target
     from filelock import FileLock
@@ -96,7 +103,7 @@ def channel(build_dir: Path) -> Path:
         if not target.is_dir():
             work = build_dir / f"{target.name}.part"
             shutil.rmtree(work, ignore_errors=True)  # of a build that was killed
-            build(work)
+            build(work, stand_ins)
             (work / "output").rename(target)
             shutil.rmtree(work)
     return target
@@ -133,7 +140,7 @@ def unsuitable(reason: str) -> ChannelError:
     )
 
 
-def build(work: Path) -> None:
+def build(work: Path, stand_ins: bool) -> None:
     """Make the channel in `work`/output: download, convert and index."""
     import asyncio
 
@@ -145,8 +152,11 @@ def build(work: Path) -> None:
     output = work / "output"
     for name in ("noarch", subdir):
         (output / name).mkdir(parents=True)
+    made_up = lacking(subdir) if stand_ins else {}
     with ThreadPoolExecutor() as pool:
-        packages: list[Future[None]] = [pool.submit(pack_python, work, output, subdir)]
+        packages: list[Future[None]] = [pool.submit(pack_python, work, output, subdir, [*made_up])]
+        for name, version in made_up.items():
+            packages.append(pool.submit(pack_stand_in, work / name, output, name, version))
         wheels = download(work / "wheels")
         packages += [pool.submit(pack_wheel, wheel, output, subdir) for wheel in wheels]
         for package in packages:
@@ -236,15 +246,17 @@ def wheel_index(metadata: Metadata, pure: bool, subdir: str) -> dict[str, Any]:
 # -- the Python ---------------------------------------------------------------------------------
 
 
-def pack_python(work: Path, output: Path, subdir: str) -> None:
-    """Pack the running Python as `python`, and `python_abi`, which binary packages depend on."""
+def pack_python(work: Path, output: Path, subdir: str, needs: list[str]) -> None:
+    """Pack the running Python as `python`, which also needs the packages `needs`, and
+    `python_abi`, which binary packages depend on."""
     prefix = work / "python"
     copy_python(prefix)
     relocate(prefix)
     check_copy(prefix)
     compile_library(prefix)
     python = {"name": "python", "version": platform.python_version(), "subdir": subdir}
-    write_package(prefix, output, {**python, "depends": [ABI_SPEC], "license": "Python-2.0"})
+    depends = [ABI_SPEC, *needs]
+    write_package(prefix, output, {**python, "depends": depends, "license": "Python-2.0"})
 
     empty = work / "python_abi"
     empty.mkdir()
@@ -324,6 +336,36 @@ def compile_library(prefix: Path) -> None:
     subprocess.run([*command, str(prefix / STDLIB)], env=same_each_time, check=True)
 
 
+# -- stand-ins ----------------------------------------------------------------------------------
+
+
+def lacking(subdir: str) -> dict[str, str]:
+    """Return the conda packages, with versions, that a shipped lock has and the channel has not."""
+    import yaml
+    from packaging.requirements import Requirement
+
+    text = (LOCKS / f"python-{VERSION}-paramiko-5.yml").read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    entries = yaml.load(text, loader)["package"]  # noqa: S506 - it is a safe one
+    locked = [e for e in entries if (e["manager"], e["platform"]) == ("conda", subdir)]
+    pins = re.findall(r"^[\w.-]+==[^\\\n]+", PINS.read_text(encoding="utf-8"), re.M)
+    wheels = [pin.name for pin in map(Requirement, pins) if not pin.marker or pin.marker.evaluate()]
+    present = {"python", "python_abi", *(CONDA_NAMES.get(name, name) for name in wheels)}
+    return {e["name"]: e["version"] for e in locked if e["name"] not in present}
+
+
+def pack_stand_in(stage: Path, output: Path, name: str, version: str) -> None:
+    """Make a package of random text, which compresses to half its size, as programs do."""
+    chance = random.Random(name)  # noqa: S311 - to repeat it, not to hide it
+    folder = stage / "share" / "stand-ins" / name
+    folder.mkdir(parents=True)
+    for number in range(STAND_IN_FILES):
+        text = chance.randbytes(STAND_IN_BYTES // 2).hex()
+        (folder / f"{number}.txt").write_text(text, encoding="utf-8")
+    index = {"name": name, "version": version, "subdir": "noarch", "noarch": "generic"}
+    write_package(stage, output, {**index, "depends": []})
+
+
 # -- a package ----------------------------------------------------------------------------------
 
 
@@ -391,8 +433,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make a conda channel from PyPI wheels.")
     default = TOOLS.parent / "build"
     parser.add_argument("--output", type=Path, default=default, help="the folder to make it in")
+    parser.add_argument("--stand-ins", action="store_true", help="as many packages as shipped")
+    options = parser.parse_args()
     try:
-        print(channel(parser.parse_args().output))
+        print(channel(options.output, options.stand_ins))
     except (ChannelError, OSError, subprocess.SubprocessError) as error:
         print(error, file=sys.stderr)
         return 1
