@@ -243,7 +243,11 @@ def page(results: Results) -> str:
         [t.text, f"{t.most:g}{t.unit}", f"{short(t.measured)}{t.unit}".strip(), t.met()]
         for t in judged
     ]
-    missed = [f"- **{t.text}.** {t.why}" for t in judged if t.met() == "no"]
+    whys: dict[str, list[str]] = {}
+    for target in judged:
+        if target.met() == "no":
+            whys.setdefault(target.why, []).append(target.text.removeprefix("… "))
+    missed = [f"- **{', '.join(texts)}.** {why}" for why, texts in whys.items()]
     lines = [
         "# Benchmarks",
         "",
