@@ -57,8 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    # paramiko needs it for `Match exec` alone, and loads it first: a quarter of the start.
-    sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
     from . import output
     from .fleet import Row, collect
 

@@ -124,9 +124,8 @@ def _handshake(target: Target, connection: Connection) -> Session:
     options.key_types = sorted(options.key_types, key=lambda name: name not in known)
     kex, left = options.kex, max(0.001, connection.end - monotonic())
     transport.daemon = True
-    transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = left
-    # The connection has a deadline. paramiko's would be 15 s, and a thread for each host.
-    transport.packetizer.start_handshake = lambda timeout: None  # type: ignore[method-assign]
+    transport.banner_timeout = transport.handshake_timeout = left
+    transport.auth_timeout = transport.channel_timeout = left
     try:
         transport.start_client(timeout=left)
         key = transport.get_remote_server_key()
