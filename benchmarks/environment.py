@@ -67,18 +67,20 @@ def next_project(shop: Workshop) -> Cost:
 
 
 def stages(tools: list[Tool], runs: int) -> list[measure.Row]:
-    """Return what the stages of a warm create take."""
+    """Return what the stages of a create take, with empty caches and then with warm ones."""
     rows = []
-    for tool in tools[:2]:
+    for tool, cold in ((tool, cold) for tool in tools[:2] for cold in (True, False)):
         found: dict[str, list[Any]] = defaultdict(list)
         out = tool.cwd / "stages.json"
         for _ in range(runs):
             measure.discard(tool.prefix)
+            if cold:
+                measure.discard(tool.cache)
             command: Command = [sys.executable, STAGES, "create", "--quiet"]
             measure.run(command, cwd=tool.cwd, env=tool.env, output=out)
             for stage, (seconds, cpu) in json.loads(out.read_text("utf-8")).items():
                 found[stage].append({"seconds": round(seconds, 4), "cpu_seconds": round(cpu, 4)})
-        row = {"task": "stages", "contender": tool.name}
+        row = {"task": "stages, cold" if cold else "stages", "contender": tool.name}
         rows += [{**row, "stage": stage, "costs": costs} for stage, costs in found.items()]
     return rows
 
