@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ class Device:
     answers: dict[str, str] = field(default_factory=dict)
     hangs: bool = False
     """Whether it lets in and then says nothing."""
+    latency: float = 0.0
+    """Seconds before it shows what is typed at its prompt."""
     key: paramiko.PKey = field(default_factory=paramiko.ECDSAKey.generate)
     allowed: paramiko.PKey | None = None
     """The key that logs in instead of the password."""
@@ -88,6 +91,7 @@ def _shell(device: Device, channel: paramiko.Channel) -> None:
         channel.sendall(device.prompt.encode())
         for line in channel.makefile("rU"):  # some types send \r alone
             command = line.strip()
+            time.sleep(device.latency)
             channel.sendall(f"{command}\r\n".encode())
             answer = device.answers.get(command, "")
             text = f"{answer}\n{device.prompt}" if answer else device.prompt

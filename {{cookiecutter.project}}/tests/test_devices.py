@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,14 +193,31 @@ def device_and_target(
     return device, target
 
 
-def test_every_device_type_is_asked_on_a_server(start: Callable[[Device], int]) -> None:
-    targets = [device_and_target(device_type, start)[1] for device_type in DEVICES]
+@pytest.mark.parametrize("latency", [0.0, 0.5], ids=["near", "far"])
+def test_every_device_type_is_asked_on_a_server(
+    latency: float, start: Callable[[Device], int]
+) -> None:
+    made = [device_and_target(device_type, start) for device_type in DEVICES]
+    for device, _ in made:
+        device.latency = latency
+    targets = [target for _, target in made]
 
     with ThreadPoolExecutor(len(targets)) as executor:
         rows = {row.name: row for row in collect(targets, executor, 60, keep_trying=True)}
 
     assert {row.name: row.detail for row in rows.values() if not row.ok} == {}
     assert {name: (row.uptime_seconds, row.text) for name, row in rows.items()} == EXPECTED
+
+
+def test_a_prompt_that_is_not_of_the_device_type_is_told(start: Callable[[Device], int]) -> None:
+    _, target = device_and_target("cisco_ios", start)
+    ask(target, "show version")  # loads netmiko, for which the time below is too short
+    _, target = device_and_target("linux", start)
+
+    with pytest.raises(Failure) as failure:
+        ask(replace(target, device_type="cisco_ios"), "show version", timeout=2)
+
+    assert failure.value.kind == "no-prompt"
 
 
 @pytest.mark.parametrize("device_type", ["linux", "cisco_ios"])

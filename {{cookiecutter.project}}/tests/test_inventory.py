@@ -234,7 +234,7 @@ def test_passwords_stay_out_of_reprs(tmp_path: Path) -> None:
 
 
 def test_usage_errors_are_one_line_and_exit_code_2(
-    ssh_uptime: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path
+    ssh_uptime: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     for arguments in (
         [],

@@ -82,5 +82,7 @@ def _prepare(session: Session, connection: BaseConnection) -> str:
         said = f", it says {line!r}" if (line := last_line("\n".join(lines))) else ""
         advice = "check the device type, and the user's shell"
         raise Failure("no-prompt", f"logged in, but no prompt came{said}: {advice}") from error
+    # A device far away may not have shown all prompts yet. Some types would wait for no echo.
+    connection.global_cmd_verify = session.target.settings.get("global_cmd_verify")
     # With the prompt at hand, netmiko does not search it again, which would be a round trip.
     return rf"{re.escape(connection.base_prompt)}[^\n]*(?<=[$#>%])\s*$"

@@ -52,8 +52,8 @@ def table(rows: Sequence[Row], wide: bool = False) -> str:
         last = plain(row.text or row.detail)
         lines.append((plain(row.name), row.error or uptime, *agreed, last))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = (map(str.ljust, line, widths) for line in lines)
-    return "\n".join("  ".join(line).rstrip() for line in padded)
+    padded = (zip(line, widths, strict=True) for line in lines)
+    return "\n".join("  ".join(f"{text:{w}}" for text, w in line).rstrip() for line in padded)
 
 
 def as_json(rows: Sequence[Row]) -> str:
