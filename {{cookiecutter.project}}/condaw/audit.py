@@ -25,7 +25,8 @@ REPORT += " --all-platforms --no-cache --quiet"
 
 
 def examine(project: Project) -> tuple[list[dict[str, Any]], int, int]:
-    """Return what OSV knows of what is locked, how many packages are on PyPI, and of how many."""
+    """Return what OSV knows of all that is locked, as pixi-sbom writes it; how many packages have a
+    name on PyPI; and how many there are. Raises CannotError if there is no answer."""
     every = [reader.locked_packages(project, name) for name in reader.made_for(project)[1]]
     packages = {(p.manager, p.name): p for packages in every for p in packages}
     names = {}

@@ -66,7 +66,8 @@ def write(project: Project, file: Path, platforms: Sequence[str], groups: Sequen
 
 @contextlib.contextmanager
 def opened(project: Project, file: Path) -> Iterator[Path]:
-    """Unpack the bundle `file`, and let pip and uv take wheels from it alone."""
+    """Unpack the bundle `file`, and let pip and uv take wheels from it alone. Raises CannotError
+    before anything is changed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:

@@ -24,7 +24,8 @@ BYTE = 1 << 30  # the byte that Windows locks: nobody else can read it, so it is
 
 @contextlib.contextmanager
 def exclusive(file: Path, subject: object) -> Iterator[None]:
-    """Hold a lock on `file`, which guards `subject` and names its holder, once no other does."""
+    """Hold a lock on `file`, which guards `subject`, against other condaw processes, as soon as no
+    other holds it. The file names its holder. Raises CannotError if it cannot be opened."""
     if os.environ.get(HELD) == str(file):
         cause = f"a smoke command of pyproject.toml has started this, which works on {subject}"
         raise CannotError(cause, "take that command out of smoke in [tool.condaw]")
@@ -65,7 +66,8 @@ def _opened(file: Path) -> IO[str]:
 
 
 def _locked(file: IO[str]) -> bool:
-    """Lock `file` until it is closed; return False if another process holds it."""
+    """Lock `file` until it is closed; return False if another process holds it.
+    Sources: flock(2); Microsoft's C run-time library, _locking."""
     try:
         if sys.platform == "win32":
             import msvcrt

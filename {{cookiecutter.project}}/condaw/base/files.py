@@ -14,7 +14,8 @@ clock, sleep = time.monotonic, time.sleep
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file or folder; on Windows, wait for scanners, as uv's `rename_with_retry` does."""
+    """Rename a file or folder, and wait while a scanner or indexer of Windows holds it open. Raises
+    OSError if it cannot be done. Sources: uv's `rename_with_retry`, pip's `replace`."""
     end = clock() + PATIENCE
     while True:
         try:
@@ -33,7 +34,8 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_of_open(descriptor: int, size: int) -> str:
-    """Return the same of an open file of `size` bytes, and read no further to find its end."""
+    """Return the same of an open file of `size` bytes, without reading past them to find its end.
+    Raises OSError if it cannot be read."""
     digest = hashlib.sha256()
     while size > 0 and (piece := os.read(descriptor, min(size, PIECE))):
         digest.update(piece)

@@ -32,7 +32,8 @@ def run(
     cwd: Path | None = None,
     stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command` without a shell; return its exit code, and stdout and stderr as one text."""
+    """Run `command` without a shell, and return its exit code, and stdout and stderr as one text.
+    Raises OSError if it cannot be started."""
     import subprocess
 
     return subprocess.run(
@@ -51,7 +52,8 @@ def run(
 def run_together(
     commands: Sequence[Sequence[str]], *, env: Mapping[str, str], cwd: Path
 ) -> list[tuple[str, int]]:
-    """Run `commands` at the same time; return output and exit code of each. None outlives this."""
+    """Run `commands` at the same time, and return the output and the exit code of each. Raises
+    OSError if one cannot be started. None of them outlives this, also after Ctrl-C."""
     from contextlib import ExitStack
     from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
@@ -66,7 +68,8 @@ def run_together(
 
 
 def attached(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> int:
-    """Run `command` on this terminal, and return its exit code. Ctrl-C is for the command alone."""
+    """Run `command` on this terminal, wait for it, and return its exit code. Ctrl-C is for the
+    command alone. Raises OSError if it cannot be started."""
     import signal
     import subprocess
 
@@ -79,7 +82,8 @@ def attached(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = 
 
 
 def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
-    """End as `command`: replaced by it, or, on Windows, waiting for it and passing its code on."""
+    """End as `command`: replaced by it, or, on Windows, waiting for it and passing its code on.
+    Raises OSError if the program cannot be started."""
     import signal
 
     sys.stdout.flush()
@@ -93,7 +97,8 @@ def become(command: Sequence[str], env: Mapping[str, str]) -> NoReturn:
 
 
 def resolved(command: Sequence[str | Path], env: Mapping[str, str] | None) -> list[str]:
-    """Return `command` with its program found on the PATH of `env`, which Windows ignores."""
+    """Return `command` with its program looked up on the PATH of `env`. Windows would look on the
+    PATH of this process. Source: CreateProcess, lpApplicationName."""
     import shutil
 
     program, *words = map(str, command)

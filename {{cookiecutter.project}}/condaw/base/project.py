@@ -66,7 +66,8 @@ def unwritable_cache(error: OSError) -> CannotError:
 
 
 def table(project: Project, *names: str) -> dict[str, Any]:
-    """Return the table [names...] of pyproject.toml; an empty one if it is not there."""
+    """Return the table [names...] of pyproject.toml; an empty one if it is not there. Raises
+    CannotError if the file cannot be read, or has something else under that name."""
     found: Any = toml(project.pyproject)
     for name in names:
         found = found.get(name, {})
@@ -76,7 +77,8 @@ def table(project: Project, *names: str) -> dict[str, Any]:
 
 
 def smoke_commands(project: Project) -> list[list[str]]:
-    """Return the commands of `smoke` in [tool.condaw], each a list of words."""
+    """Return the commands of `smoke` in [tool.condaw], each a list of words. Raises CannotError if
+    they are anything else."""
     commands = table(project, "tool", "condaw").get("smoke", [])
     lists = isinstance(commands, list) and all(isinstance(c, list) and c for c in commands)
     words = [word for command in commands for word in command] if lists else []

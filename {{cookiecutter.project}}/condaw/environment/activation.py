@@ -33,7 +33,8 @@ function prompt { $env:CONDA_PROMPT_MODIFIER + (& $condaw) }
 
 
 def variables(prefix: Path) -> dict[str, str]:
-    """Return the process environment with `prefix` activated in it."""
+    """Return the process environment with `prefix` activated in it. Raises CannotError if the
+    environment's variables or activation scripts are broken."""
     env = dict(os.environ)
     entries = path_entries(prefix)
     others = env.get("PATH", os.defpath).split(os.pathsep)

@@ -27,7 +27,8 @@ def link(
     packages: Sequence[Package], staging: Path, prefix: Path, archives: Path | None = None
 ) -> None:
     """Fetch, check and link `packages` into `staging`, which will be renamed to `prefix`.
-    `archives` is a folder to take them from, in the layout of a channel."""
+    `archives` is a folder to take them from, in the layout of a channel. What is damaged in the
+    cache of unpacked packages is fetched again. Raises CannotError if that cannot be done."""
     urls = [package.url for package in packages]
     if archives:
         urls = [(archives / p.subdir / p.file_name).as_uri() for p in packages]
@@ -123,7 +124,8 @@ class Progress(InstallerReporter):
         self._linked += 1
 
     async def watch(self, installation: Awaitable[None]) -> None:
-        """Wait for `installation` as long as something moves."""
+        """Wait for `installation` as long as something moves. Raises CannotError if a server goes
+        silent, and whatever the installation raises."""
         task = asyncio.ensure_future(installation)
         with waiting(self):
             while not (await asyncio.wait([task], timeout=1))[0]:

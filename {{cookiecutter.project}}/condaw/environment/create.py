@@ -32,9 +32,10 @@ def create_environment(
     repair: bool,
     archives: Path | None,
 ) -> list[Finding]:
-    """Replace the project's environment by one that holds just `packages`, which were read from the
-    inputs `made_from`, and the project. Return which of its smoke commands fail. `archives` is a
-    folder that has the conda packages, in the layout of a channel."""
+    """Replace the project's environment by one that holds just `packages` and the project, and
+    return which of its smoke commands fail. `made_from` are the inputs that `packages` were read
+    from. `archives` is a folder that has the conda packages, in the layout of a channel. Raises
+    CannotError, and leaves the environment as it was, if it cannot be made."""
     _check_path(project.prefix)
     with exclusive(project.file_lock, project.prefix):
         _clean_up(project)

@@ -83,7 +83,8 @@ def conda_packages(prefix: Path, site: Path) -> list[Installed]:
 
 
 def wheels(prefix: Path, site: Path, conda: Iterable[Installed] = ()) -> list[Installed]:
-    """Return what the `.dist-info` folders say that no package of `conda` owns."""
+    """Return what the `.dist-info` folders say that none of the packages of `conda` owns. Source:
+    PyPA specification, recording installed projects."""
     found, owned = [], {path for each in conda for path in each.files}
     for folder in sorted(site.glob("*.dist-info")):
         where = folder.relative_to(prefix).as_posix()

@@ -31,7 +31,8 @@ UvInstall = Callable[..., CompletedProcess[str]]
 
 
 def environment() -> dict[str, str]:
-    """Return the process environment for uv, with a cache that no other tool links files from."""
+    """Return the process environment for uv, with a cache that no other tool links files from.
+    Raises CannotError if pip's configuration cannot be read."""
     env = pip_config.uv_environment()
     env |= {"UV_CACHE_DIR": str(cache_dir() / "uv"), "UV_NO_COLOR": "1"}
     if _kept().is_dir():
@@ -52,8 +53,9 @@ def install(
     project: Project, packages: Sequence[Package], prefix: Path, site: Path, env: Mapping[str, str]
 ) -> None:
     """Install `packages`, each a wheel with the locked sha256, and the project as a link to its
-    sources, if pyproject.toml describes one. uv writes all wheels at once. Those that bring other
-    content for one file are installed again in order: the last by name must win, each time."""
+    sources, if pyproject.toml describes one. uv writes all wheels at once. Of those that bring
+    other content for the same file, the last by name must win, each time: so they are installed
+    again, one after the other. Raises CannotError if that cannot be done."""
     for package in packages:
         kept = _kept() / package.file_name
         if kept.is_file() and sha256_of(kept) != package.sha256:
@@ -95,7 +97,8 @@ def relocatable(prefix: Path, site: Path) -> Iterator[None]:
 
 
 def write_ascii_links(site: Path) -> None:
-    """Replace each .pth file of other letters by code that adds the same folders."""
+    """Replace each .pth file of other letters by code that adds the same folders. Source: Python's
+    `site`."""
     for record in site.glob("*.dist-info/RECORD"):
         text = record.read_text(encoding="utf-8")
         for name in re.findall(r"(?m)^([^/\n]+\.pth),", text):

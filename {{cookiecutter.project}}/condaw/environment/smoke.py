@@ -16,7 +16,8 @@ IDENTITY = "import sys; print(sys.version.split()[0], sys.prefix)"
 
 
 def smoke(project: Project, packages: Sequence[Package]) -> list[Finding]:
-    """Run Python and the smoke commands, all at once; return a finding for each failure."""
+    """Run the environment's Python and the smoke commands, all at once; return a finding for each
+    failure. Raises CannotError if pyproject.toml or the activation scripts are broken."""
     commands, env = smoke_commands(project), activation.variables(project.prefix)
     env[HELD] = str(project.file_lock)
     python = [str(project.prefix / PYTHON), "-I", "-X", "utf8", "-c", IDENTITY]

@@ -43,7 +43,8 @@ def how_to_remove(path: Path) -> str:
 
 
 def put_in_place(project: Project) -> None:
-    """Let the new environment take the place of the old one; if that fails, the old one stays."""
+    """Let the new environment take the place of the old one, which is left to be discarded. Raises
+    OSError, with the old environment in its place, if that cannot be done."""
     prefix, staging, retired = project.prefix, project.staging, project.retired
     if not prefix.exists():
         rename(staging, prefix)

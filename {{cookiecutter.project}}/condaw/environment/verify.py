@@ -28,7 +28,8 @@ WORDS = {
 
 
 def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list[Finding]:
-    """Return every difference between `prefix` and what the lock says about it."""
+    """Return every difference between `prefix` and what the lock says about it. Raises OSError if
+    it vanishes meanwhile, and CannotError if pyproject.toml cannot be read."""
     if not (taken := read_snapshot(prefix)):
         return [Finding(Kind.RECORD_CHANGED, f"{SNAPSHOT} cannot be read")]
     site = contents.site_packages(prefix, packages)
@@ -45,7 +46,8 @@ def compare(project: Project, prefix: Path, packages: Sequence[Package]) -> list
 def differences(
     project: Project, packages: Sequence[Package], now: Now, taken: Snapshot
 ) -> list[Finding]:
-    """Return how `now` differs from the lock, and from what was `taken` when it was made."""
+    """Return how a prefix that looks like `now` differs from the lock, and from what was `taken`
+    when it was made. Raises CannotError if pyproject.toml cannot be read."""
     conda, pypi = (
         {each.name: each for each in now.installed if each.manager == manager}
         for manager in ("conda", "pip")

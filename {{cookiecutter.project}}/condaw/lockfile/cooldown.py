@@ -29,7 +29,8 @@ class Cooldown(NamedTuple):
 
 
 def of(project: Project) -> Cooldown:
-    """Return the cooldown of [tool.condaw], else of pip, uv or conda."""
+    """Return the cooldown of [tool.condaw], else of pip, uv or conda. Raises CannotError if a value
+    is no time."""
     own = table(project, "tool", "condaw", "exclude-newer-package")
     for where, value, packages in _settings(project):
         if value is not None:

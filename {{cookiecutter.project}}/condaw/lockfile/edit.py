@@ -173,7 +173,8 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _lines(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the lines of an item of a list begin and end."""
+    """Return where the lines of an item of a list begin and end. Raises CannotError if it is not on
+    lines of its own."""
     first, last = text.rfind("\n", 0, start) + 1, (text.find("\n", end) + 1) or len(text)
     if text[first:start].strip() != "-":
         cause = "the list in environment.yml does not have each item on a line of its own"

@@ -79,7 +79,8 @@ def is_for(entry: Entry, platform: str) -> bool:
 
 
 def variables(project: Project) -> dict[str, str]:
-    """Return the variables of the environment, each value as it is written (CEP 24)."""
+    """Return the variables of the environment, each value as it is written (CEP 24). Raises
+    CannotError if they are anything else."""
     node = read(project)[1].get("variables")
     if node is None or not node.value:
         return {}

@@ -85,7 +85,8 @@ def lacking(packages: Sequence[Package]) -> Iterator[str]:
 
 
 def without(project: Project, packages: Sequence[Package], groups: Sequence[str]) -> list[Package]:
-    """Return the packages that are left without those that only `groups` need (PEP 735)."""
+    """Return the packages that are left if nobody needs those of `groups`, which are dependency
+    groups of pyproject.toml (PEP 735). Raises CannotError if one of them is not there."""
     if not groups:
         return list(packages)
     known = table(project, "dependency-groups")

@@ -38,7 +38,8 @@ logging.getLogger("conda_lock").setLevel(logging.ERROR)  # it tells which lines 
 
 def relock(project: Project, update: Sequence[str] = (), *, upgrade: bool = False) -> str:
     """Solve environment.yml, replace the lock, and return what changed, as text. What is locked
-    stays where it can; the names in `update` may move, and with `upgrade` everything may."""
+    stays where it can; the names in `update` may move, and with `upgrade` everything may. Raises
+    CannotError, and leaves the lock alone, if there is no solution."""
     specification = _specification(project)
     before = parse(project.lock_file).package if project.lock_file.exists() else []
     known = {each.name for each in (*before, *environment_yml.entries(project))}

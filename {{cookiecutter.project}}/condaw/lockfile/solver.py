@@ -32,7 +32,8 @@ class Solver:
     untimed: set[str] = field(default_factory=set)  # gets channels that tell no times
 
     def __call__(self, conda: object, channels: object, specs: list[str], platform: str) -> Any:
-        """Return what conda would answer to `create --dry-run --json`."""
+        """Return what conda would answer to `create --dry-run --json`. Raises CannotError if there
+        is no solution."""
         try:
             records = asyncio.run(asyncio.wait_for(self._solve(specs, platform), PATIENCE))
             return {"actions": {"FETCH": [json.loads(record.to_json()) for record in records]}}

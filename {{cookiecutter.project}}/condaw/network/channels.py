@@ -84,7 +84,8 @@ def gateway() -> Gateway:
 
 
 def has_python(urls: Sequence[str], subdir: str) -> bool:
-    """Return whether the channels have a python for `subdir`: not if that folder is missing."""
+    """Return whether the channels have a python for `subdir`: not if a folder of that name is
+    missing (404). Raises CannotError after any other failure."""
     query = gateway().query(list(urls), [subdir], ["python"], recursive=False)  # type: ignore[list-item]
     try:
         return any(asyncio.run(query))
@@ -145,7 +146,8 @@ def condarc() -> dict[str, tuple[Any, Path]]:
 
 
 def _condarc_files() -> list[Path]:
-    """Return the places of conda's configuration, the nearest to the user last (SEARCH_PATH)."""
+    """Return the places of conda's configuration, the nearest to the user last. Source: conda's
+    `conda/base/constants.py`, SEARCH_PATH."""
     variables = ("CONDA_ROOT", "XDG_CONFIG_HOME", "CONDA_PREFIX", "CONDARC")
     root, xdg, prefix, own = (Path(os.environ.get(name) or os.devnull) for name in variables)
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - this one never fails

@@ -48,7 +48,8 @@ def placed_settings() -> dict[str, tuple[str, str]]:
 
 
 def config_files() -> list[Path]:
-    """Return pip's configuration files, whether they exist or not; later ones win."""
+    """Return pip's configuration files, whether they exist or not; later ones win. Source: pip's
+    user guide, "Configuration", also for what PIP_CONFIG_FILE replaces."""
     own = os.environ.get("PIP_CONFIG_FILE", "")
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - this one never fails
     if own == os.devnull:
