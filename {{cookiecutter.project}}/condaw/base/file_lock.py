@@ -14,7 +14,7 @@ from typing import IO
 
 from condaw.base import console
 from condaw.base.errors import RETRY, CannotError
-from condaw.base.project import cache_dir, own_cache
+from condaw.base.project import cache_dir, own_cache, unwritable_cache
 
 STEP = 0.05  # seconds between two tries
 TRIES = 40  # before it says whom it waits for: two seconds
@@ -59,6 +59,8 @@ def _opened(file: Path) -> IO[str]:
         file.parent.mkdir(exist_ok=True)
         return file.open("a+", encoding="utf-8")
     except OSError as error:
+        if file.is_relative_to(cache_dir()):
+            raise unwritable_cache(error) from None
         with contextlib.suppress(OSError):  # it may be root's, after a sudo: reading is enough
             return file.open(encoding="utf-8")
         cause = f"{file} cannot be written: {error.strerror}"
