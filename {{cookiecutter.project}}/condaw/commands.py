@@ -6,11 +6,10 @@ only what every command needs; each command imports the rest.
 
 from __future__ import annotations
 
-import argparse
-import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 from condaw import __version__
 from condaw.base import console, layout, process
@@ -19,8 +18,9 @@ from condaw.environment import state
 
 TYPE_CHECKING = False  # typing is slow to load
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
-    from typing import Any, TextIO
+    from typing import Any
 
     from condaw.base.project import Project
     from condaw.environment.findings import Finding
@@ -36,11 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     console.tolerate_any_letter()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    first = next((n for n, word in enumerate(words) if word not in FLAGS), len(words))
-    verb, rest = words[first : first + 1], [*words[:first], *words[first + 1 :]]
-    if verb in ([], ["help"]):
-        verb, rest = rest[:1] if verb else [], ["--help"]
-    options = _parser(*verb).parse_args([*verb, *rest])
+    options: Any = _plain(words) or _parsed(words)
     console.quiet = options.quiet
     try:
         code = int(options.function(options))
@@ -66,20 +62,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return CANNOT
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose texts have condaw as it was started: to find out how takes a while."""
+def _plain(words: list[str]) -> SimpleNamespace | None:
+    """Return what argparse, which takes as long as they do, would of `create` and `status`; None
+    with any option but `-q`."""
+    if words[:1] not in (["create"], ["status"]) or {*words[1:]} - {"-q", "--quiet"}:
+        return None
+    function, options = COMMANDS[words[0]]
+    unset = {name.strip("-"): False if "action" in it else None for name, it in options.items()}
+    return SimpleNamespace(verb=words[0], function=function, quiet=len(words) > 1, **unset)
 
-    def _print_message(self, message: str, file: TextIO | None = None) -> None:  # type: ignore[override]
-        super()._print_message(console.as_started(message), file)
+
+def _parsed(words: list[str]) -> argparse.Namespace:
+    first = next((n for n, word in enumerate(words) if word not in FLAGS), len(words))
+    verb, rest = words[first : first + 1], [*words[:first], *words[first + 1 :]]
+    if verb in ([], ["help"]):
+        verb, rest = rest[:1] if verb else [], ["--help"]
+    return _parser(*verb).parse_args([*verb, *rest])
 
 
 def _parser(verb: str = "") -> argparse.ArgumentParser:
-    """Return the command line: each command's docstring is its summary. Building all commands takes
-    longer than `status` itself: with the `verb` of one, there is only that one."""
+    """Return the command line: of one command with its `verb`. Each docstring is a summary."""
+    import argparse
+    import functools
+
     # argparse would import shutil to ask how wide the terminal is.
     formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=80)
-    parser = _Parser(
-        prog=console.CONDAW,
+    parser = argparse.ArgumentParser(
+        prog=console.as_started(console.CONDAW),
         description="This project's conda environment: made from conda-lock.yml, and verified.",
         epilog=EXIT_CODES,
         formatter_class=formatter,
@@ -380,7 +389,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], dict[str, dict[st
     "remove": (do_edit, EDIT),
     "audit": (do_audit, {}),
     "bundle": (do_bundle, BUNDLE),
-    "run": (do_run, {"words": {"nargs": argparse.REMAINDER, "metavar": "-- CMD"}}),
+    "run": (do_run, {"words": {"nargs": "...", "metavar": "-- CMD"}}),
     "shell": (do_shell, {}),
     "doctor": (do_doctor, {}),
 }
