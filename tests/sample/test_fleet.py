@@ -259,7 +259,7 @@ def test_a_fleet_of_unix_hosts_does_without_netmiko(farm: Farm, user: Home) -> N
 
     assert done.returncode == 0, done.stdout
     assert " paramiko\n" in done.stderr
-    for heavy in ("netmiko", "rich", "textfsm"):
+    for heavy in ("netmiko", "rich", "textfsm", "asyncio"):  # invoke brings the last
         assert f" {heavy}\n" not in done.stderr, heavy
 
 

@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    # paramiko would load it for `Match exec`, which `ssh -G` answers: a third of the start.
+    sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
     from . import output
     from .fleet import Row, collect
 
