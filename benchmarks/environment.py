@@ -29,7 +29,13 @@ OWN = ("condaw", "rattler", "yaml", "packaging", "installer", "asyncio")
 def task(name: str, shop: Workshop, tools: list[Tool]) -> Contenders:
     """Return what is compared in a task that compares whole commands."""
     if name == "generate":
-        return {"condaw, as generated": partial(next_project, shop)}
+        own = (f"channel={shop.url}/channel",)
+        return {
+            "from conda-forge, with a lock of the template's": partial(
+                next_project, shop, "shipped"
+            ),
+            "from a channel of one's own, solved": partial(next_project, shop, "template", *own),
+        }
     if name == "cold":
         return {tool.name: tool.cold for tool in tools}
     for tool in tools:
@@ -53,14 +59,16 @@ def task(name: str, shop: Workshop, tools: list[Tool]) -> Contenders:
     }
 
 
-def next_project(shop: Workshop) -> Cost:
-    """Run `cookiecutter` once more; the hook also solves, for a channel of one's own."""
+def next_project(shop: Workshop, template: str, *words: str) -> Cost:
+    """Run `cookiecutter` once more. conda-forge has a mirror on loopback."""
     measure.discard(shop.folder / "next")
-    channel = (shop.folder / "site" / "channel").resolve().as_uri()
-    command = cookiecutter(shop.folder, channel, "next", "environment=required")
-    # PyPI is the real one, and both caches are filled by the first project.
-    env = {**account(shop.folder / "home-online"), "CONDAW_CACHE": str(shop.folder / "cache-next")}
-    if not Path(env["CONDAW_CACHE"]).exists():
+    words = ("environment=required", *words)
+    command = cookiecutter(shop.folder, "next", template, *words)
+    cache = shop.folder / f"cache-{template}"
+    # A solve needs the real PyPI; the cache is filled by the first project.
+    user = account(shop.folder / "home-online") if template == "template" else shop.env
+    env = {**user, "CONDAW_CACHE": str(cache), "CONDA_CHANNEL_ALIAS": shop.url}
+    if not cache.exists():
         measure.run(command, cwd=shop.folder, env=env)
         measure.discard(shop.folder / "next")
     return measure.run(command, cwd=shop.folder, env=env)

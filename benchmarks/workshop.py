@@ -25,6 +25,7 @@ CONDAW = [sys.executable, "-m", "condaw"]
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # Settings of the person who measures.
 FOREIGN = ("CONDA", "MAMBA", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "RATTLER", "XDG_")
+PUBLIC = "https://conda.anaconda.org"
 Command = Sequence[str | Path]
 
 
@@ -91,7 +92,8 @@ class Workshop:
     """A folder with everything that is measured with."""
 
     folder: Path
-    channel: Path
+    url: str
+    """Where channel and index are served."""
     env: dict[str, str]
     whole: Path
     """A generated project as it is: conda and PyPI packages, the project itself, and smoke."""
@@ -127,7 +129,8 @@ def workshop(folder: Path) -> Iterator[Workshop]:
     site, wheels = folder / "site", ROOT / "build" / "bench-wheels"
     site.mkdir()
     channel = embedded_channel()
-    (site / "channel").symlink_to(channel)
+    for name in ("channel", "conda-forge"):
+        (site / name).symlink_to(channel)
     with served(site) as url:
         whole, pins = generated(folder, f"{url}/channel"), folder / "pypi.txt"
         pins.write_text("".join(pin(e) for e in packages(whole) if e["manager"] == "pip"))
@@ -136,7 +139,8 @@ def workshop(folder: Path) -> Iterator[Workshop]:
         subprocess.run(download, check=True)
         serve_wheels(wheels, site / "simple")
         env = account(folder / "home", f"{url}/simple")
-        yield Workshop(folder, channel, env, whole, without_pypi(whole, folder / "plain", env))
+        ship(whole, f"{url}/channel", folder / "shipped")
+        yield Workshop(folder, url, env, whole, without_pypi(whole, folder / "plain", env))
 
 
 def embedded_channel(stand_ins: bool = True) -> Path:
@@ -158,20 +162,30 @@ def serve_wheels(wheels: Path, simple: Path) -> None:
             out.write(f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>\n')
 
 
-def cookiecutter(folder: Path, channel: str, name: str, *words: str) -> list[str | Path]:
-    """Return the command that generates the project `name`; run it in `folder`."""
-    template = folder / "template"
-    if not template.exists():
-        export(template)
+def cookiecutter(folder: Path, name: str, template: str, *words: str) -> list[str | Path]:
+    """Return the command that generates the project `name` in `folder`, from a `template` there."""
+    if not (folder / template).exists():
+        export(folder / template)
     program = Path(sys.executable).with_name("cookiecutter")
-    words = (f"channel={channel}", f"python={VERSION}", f"project={name}", *words)
-    return [program, "--no-input", template, *words]
+    words = (f"python={VERSION}", f"project={name}", *words)
+    return [program, "--no-input", folder / template, *words]
+
+
+def ship(whole: Path, channel: str, template: Path) -> None:
+    """Let a copy of the template ship the lock of `whole` as one of the public channel."""
+    export(template)
+    lock = template / "templates" / "conda-lock" / f"python-{VERSION}-paramiko-5.yml"
+    rendered = template / "{{cookiecutter.project}}" / "environment.yml"
+    for source, target in ((whole / "environment.yml", rendered), (whole / "conda-lock.yml", lock)):
+        text = source.read_text(encoding="utf-8").replace(channel, f"{PUBLIC}/conda-forge")
+        target.write_text(text, encoding="utf-8")
 
 
 def generated(folder: Path, channel: str) -> Path:
     """Generate a project, locked against the real PyPI; return it."""
     env, project = account(folder / "home-online"), folder / "whole"
-    command = cookiecutter(folder, channel, project.name, "environment=no")
+    words = (f"channel={channel}", "environment=no")
+    command = cookiecutter(folder, project.name, "template", *words)
     subprocess.run(command, cwd=folder, env=env, check=True)
     lock = [*CONDAW, "lock", "--pin", "--quiet"]
     subprocess.run(lock, cwd=project, env=env, check=True, stdout=subprocess.DEVNULL)

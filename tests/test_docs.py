@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,12 @@ def test_what_a_page_shows_can_be_replaced_by_what_was_printed() -> None:
     assert [step.code for step in (one, two, three)] == [0, 0, 3]
     found = [Difference(Path("page"), step, "new", 0) for step in (one, two)]
     assert rewritten(text, found) == text.replace("old", "new").replace("two\n", "two\nnew\n")
+
+
+def test_the_page_of_benchmarks_is_what_the_measured_figures_give() -> None:
+    """`build/bench/bin/python benchmarks/report.py` writes it."""
+    report = runpy.run_path(str(ROOT / "benchmarks" / "report.py"))
+    assert report["PAGE"].read_text(encoding="utf-8") == report["page"](report["Results"]())
 
 
 def parser_words(*words: str) -> set[str]:
